@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BATCHINGS, type SolverOptions, solverOptionsSchema } from '../../src/config/schemas/solver.js';
 import { integers } from '../../src/core/numbers.js';
 import { LegacyRng } from '../../src/core/rng.js';
-import { batchLengths } from '../../src/solvers/algorithms/algorithm.js';
+import { batchLengths, nearFieldOptions } from '../../src/solvers/algorithms/algorithm.js';
 import { batchesOf, openBatches } from '../../src/solvers/algorithms/batches.js';
 
 const rng = new LegacyRng(3);
@@ -99,5 +99,29 @@ describe('how long batches are', () => {
     expect(lengths({ algorithm: 'rpie' }, 100, true)).toEqual({ size: 6, early });
     expect(lengths({ opr_modes: 1 }, 100, true)).toEqual({ size: 6 });
     expect(lengths({}, 3, true)).toEqual({ size: 3 });
+  });
+});
+
+describe('what near fields leave open', () => {
+  const near = (given: Partial<SolverOptions>) =>
+    nearFieldOptions(solverOptionsSchema.parse({ algorithm: 'dm', ...given }));
+
+  it('the difference map hardly draws waves and dim rims back', () => {
+    expect(near({})).toMatchObject({ relaxation: 0.9, object_regularisation: 5e-4, probe_regularisation: null });
+    expect(near({ relaxation: 1, object_regularisation: 0.01 })).toMatchObject({
+      relaxation: 1,
+      object_regularisation: 0.01,
+    });
+  });
+
+  it('epochs go on further, unless steps have momentum or it is given', () => {
+    expect(near({ algorithm: 'rpie' })).toMatchObject({ acceleration: 0.95, object_regularisation: 0.1 });
+    expect(near({ algorithm: 'rpie', momentum: 0.3 }).acceleration).toBeNull();
+    expect(near({ algorithm: 'lsqml', momentum: 0.3 })).toMatchObject({
+      acceleration: 0.95,
+      object_regularisation: null,
+    });
+    expect(near({ algorithm: 'lsqml', acceleration: 0 }).acceleration).toBe(0);
+    expect(near({ algorithm: 'ml' })).toMatchObject({ acceleration: null, relaxation: null });
   });
 });

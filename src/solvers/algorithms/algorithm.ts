@@ -132,9 +132,23 @@ const isOfAllPatterns = (algorithm: SolverAlgorithm) => algorithm === 'dm' || al
 /** What near fields find slowly is coarse, and always to the same side: epochs are carried on further (docs/solvers.md). */
 const NEAR_ACCELERATION = 0.95;
 
+/** The same of the difference map: less of what is found slowly is drawn back in every epoch. */
+const NEAR_RELAXATION = 0.9;
+
+/** Of the object in the difference map: more draws its dim rim to 0, which with so little relaxation ends in divergence. */
+const NEAR_HOLD = 5e-4;
+
 /** Options where patterns are near fields: what they leave open has other defaults. */
 export function nearFieldOptions(options: SolverOptions): SolverOptions {
-  if (isOfAllPatterns(options.algorithm)) return options;
+  if (options.algorithm === 'ml') return options;
+  if (options.algorithm === 'dm') {
+    const { relaxation, object_regularisation } = options;
+    return {
+      ...options,
+      relaxation: relaxation ?? NEAR_RELAXATION,
+      object_regularisation: object_regularisation ?? NEAR_HOLD,
+    };
+  }
   const { acceleration, momentum, algorithm } = options;
   const steady = momentum > 0 && algorithm !== 'lsqml';
   const hold = algorithm === 'rpie' ? 0.1 : null;

@@ -67,6 +67,39 @@ describe('a thread that is ended from outside', () => {
   });
 });
 
+it('a thread of the wasm engine of TensorFlow.js: the call that waits for it is an error', () => {
+  const script = `
+    const at = (file) => import(new URL(file, process.argv[1]));
+    const { createTensorflowBackend } = await at('backends/tf/backend.js');
+    const op = await at('graph/ops.js');
+    const { defineProgram } = await at('graph/program.js');
+    const x = op.input('x', [1, 8, 128, 128]);
+    const w = op.input('w', [8, 8, 3, 3]);
+    const program = defineProgram({ name: 'endless', outputs: { y: op.conv2d(x, w) } });
+    const wave = (n) => Float32Array.from({ length: n }, (_, i) => Math.sin(0.37 * i));
+    const feeds = { x: { data: wave(131072), shape: x.shape }, w: { data: wave(576), shape: w.shape } };
+    const backend = await createTensorflowBackend({ engine: 'wasm', threads: 2 });
+    const compiled = await backend.compile(program);
+    try {
+      for (;;) {
+        await compiled.run(feeds);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    } catch (error) {
+      console.log(error.code, error.message);
+    }
+    await backend.dispose();`;
+  const preload = createRequire(import.meta.url).resolve('../support/dyingHelper.cjs');
+  const dist = new URL('../../dist/', import.meta.url).href;
+  const words = ['--require', preload, '--input-type=module', '-e', script, dist];
+  expect(spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 60_000 })).toMatchObject({
+    status: 0,
+    signal: null,
+    stdout:
+      "ENGINE_FAILURE The TensorFlow.js backend cannot run: a thread that computes for the engine's worker stopped.\n",
+  });
+});
+
 describe('a run of the command line', () => {
   const cli = path.resolve('dist/cli/main.js');
   const preload = createRequire(import.meta.url).resolve('../support/dyingThread.cjs');

@@ -1,13 +1,18 @@
 /** Starting tfjs's wasm engine under Node: where its files are, what it leaves behind, and threads. */
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import type { Worker, WorkerOptions } from 'node:worker_threads';
+import type { MessageChannel, MessagePort, Worker, WorkerOptions } from 'node:worker_threads';
+import type { Watched } from '../worker/host.js';
 import type { Tf } from './kernels/kernels.js';
 
 const require = createRequire(import.meta.url);
 
 /** Modules as CommonJS sees them: shared objects whose members can be replaced for a while. */
-const threads = require('node:worker_threads') as { Worker: typeof Worker };
+const threads = require('node:worker_threads') as {
+  Worker: typeof Worker;
+  readonly MessageChannel: typeof MessageChannel;
+  readonly parentPort: MessagePort | null;
+};
 const os = require('node:os') as { cpus(): unknown[] };
 
 /** How long the helper threads may take to say that they are there. */
@@ -78,8 +83,14 @@ async function withThreads(packageRoot: string, count: number, start: () => Prom
   const { cpus } = os;
   class EngineThread extends Original {
     constructor(file: string | URL, options?: WorkerOptions) {
-      if (typeof file === 'string' && file.startsWith('blob:')) super(source, { ...options, eval: true });
-      else super(file, options);
+      if (typeof file !== 'string' || !file.startsWith('blob:')) {
+        super(file, options);
+        return;
+      }
+      // The engine waits for its threads without an event loop: that one is gone only who owns the engine can hear.
+      const { port1, port2 } = new threads.MessageChannel();
+      super(source, { ...options, eval: true, workerData: port1, transferList: [port1] });
+      threads.parentPort?.postMessage({ watch: port2 } satisfies Watched, [port2]);
     }
     override postMessage(message: unknown, transfer?: readonly never[]): void {
       const load = (message as { cmd?: string } | null)?.cmd === 'load';

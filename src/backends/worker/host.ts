@@ -8,7 +8,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
 import { messageOf, PtychoError, type PtychoErrorCode } from '../../core/errors.js';
 import { packageFile } from '../../core/packageFile.js';
 import type { Shape } from '../../core/tensor.js';
@@ -57,6 +57,11 @@ export interface Request {
 
 export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: Refusal };
 
+/** The end of a channel whose other end is held by a thread that the engine started itself, and waits for. */
+export interface Watched {
+  readonly watch: MessagePort;
+}
+
 /** An error on its way between threads; with a code it is one of ours. */
 export interface Refusal {
   readonly message: string;
@@ -104,7 +109,10 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
     // Node's own flags are not for the worker: with --input-type, say, it could not start.
     this.#worker = this.#start(() => new Worker(file, { name: label, execArgv: [], ...options }));
     this.#worker.unref();
-    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    this.#worker.on('message', (said: Reply | Watched) => {
+      if ('watch' in said) this.#watch(said.watch);
+      else this.#settle(said);
+    });
     this.#worker.on('error', (error) => this.#end(`the engine's worker failed: ${error.message}`));
     this.#worker.on('messageerror', (error) => this.#end(`the engine's worker cannot be understood: ${error.message}`));
     this.#worker.on('exit', (code) => this.#end(`the engine's worker stopped with exit code ${code}`));
@@ -178,6 +186,16 @@ export class WorkerHost<Calls extends WorkerCalls> implements EngineHost<Calls> 
     }
     const { message, code, fields } = reply.error;
     pending?.reject(code ? new PtychoError(code, message, fields) : new EngineRefusal(message));
+  }
+
+  /** A channel closes with the thread at its other end. The engine has no event loop to hear of it while it waits. */
+  #watch(port: MessagePort): void {
+    port.unref();
+    port.on('close', () => {
+      if (this.#ended !== undefined) return;
+      this.#end("a thread that computes for the engine's worker stopped");
+      void this.#worker.terminate();
+    });
   }
 
   #end(why: string): void {

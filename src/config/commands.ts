@@ -80,6 +80,9 @@ import {
 import { expandWords, type TrainingRequest, trainingConfigSchema, trainingRequestSchema } from './schemas/training.js';
 
 export { simulationDefinition } from './simulationDefinition.js';
+
+import { withoutIdleOfSolve } from './solverIdle.js';
+
 export { solverDefinition } from './solverDefinition.js';
 
 import { simulationDefinition } from './simulationDefinition.js';
@@ -173,6 +176,7 @@ export const solveDefinition: ConfigDefinition<SolveConfig> = {
   ignores: ignored(ofTraining.filter(({ name }) => !(name in deviceFields))),
   elsewhere: translateElsewhere,
   flagsElsewhere: FLAGS_ELSEWHERE,
+  expand: withoutIdleOfSolve,
 };
 
 /** `reconstruct`: everything is found out that nobody says. */

@@ -2,6 +2,7 @@
 import { type ConfigDefinition, sectionsOf } from './definition.js';
 import { translateElsewhere } from './elsewhere/translate.js';
 import { type SolverOptions, solverOptionsSchema } from './schemas/solver.js';
+import { withoutIdle } from './solverIdle.js';
 
 /** The options of a solver alone. */
 export const solverDefinition: ConfigDefinition<SolverOptions> = {
@@ -9,4 +10,5 @@ export const solverDefinition: ConfigDefinition<SolverOptions> = {
   schema: solverOptionsSchema,
   sections: sectionsOf({ Solver: solverOptionsSchema.shape }),
   elsewhere: translateElsewhere,
+  expand: withoutIdle,
 };

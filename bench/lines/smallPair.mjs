@@ -13,6 +13,7 @@ import { rawDataFromSimulation, simulateScan } from '../../dist/simulation/simul
 const PARTS = {
   train: { across: 28, photons: 1e6, seeds: [101, 102, 103] },
   test: { across: 20, photons: 8.7e5, seeds: [201, 202, 203] },
+  more: { across: 28, photons: 1e6, seeds: [301, 302, 303] },
 };
 
 /** The probe of the pair, `wider` times as wide. */
@@ -21,9 +22,10 @@ export const smallProbe = (N, wider = 1) =>
 
 /**
  * A scan of the pair with its object: 28 × 28 or 20 × 20 positions, 5.5 px apart at N = 64.
- * @param options dose multiplies the photons; `objectOf` makes another object of side and seed
+ * @param options dose multiplies the photons; `objectOf` makes another object of side and seed; `mirrored` exchanges rows and columns of
+ * everything that was measured
  */
-export function smallPart(N, which, { dose = 1, objectOf = lines } = {}) {
+export function smallPart(N, which, { dose = 1, objectOf = lines, mirrored = false } = {}) {
   const { across, photons, seeds } = PARTS[which];
   const step = (5.5 * N) / 64;
   const side = Math.ceil((across - 0.5) * step) + N + 2;
@@ -31,7 +33,27 @@ export function smallPart(N, which, { dose = 1, objectOf = lines } = {}) {
   const probe = smallProbe(N);
   const { xs, ys } = jitteredRaster({ rows: side, cols: side, side: N, stepPx: step, seed: seeds[1] });
   const scan = simulateScan({ object, probe, xs, ys, photons: photons * dose, seed: seeds[2] });
-  return { raw: rawDataFromSimulation(scan), object };
+  return { raw: rawDataFromSimulation(mirrored ? transposed(scan) : scan), object };
+}
+
+/** The scan of the transposed object under the transposed probe: as `convert --transpose --swap_xy --probe` writes it. */
+function transposed({ diffraction, xcoords, ycoords, probeGuess, objectGuess: _, ...rest }) {
+  const turn = (data, side) => {
+    const out = data.slice();
+    for (let first = 0; first < data.length; first += side * side) {
+      for (let r = 0; r < side; r++)
+        for (let c = 0; c < side; c++) out[first + c * side + r] = data[first + r * side + c];
+    }
+    return out;
+  };
+  const side = diffraction.shape[2];
+  return {
+    ...rest,
+    diffraction: { ...diffraction, data: turn(diffraction.data, side) },
+    xcoords: ycoords,
+    ycoords: xcoords,
+    probeGuess: { ...probeGuess, re: turn(probeGuess.re, side), im: turn(probeGuess.im, side) },
+  };
 }
 
 const lines = (side, seed) =>

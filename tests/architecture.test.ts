@@ -138,15 +138,15 @@ describe('the floors', () => {
     expect(circleOf(round)).toEqual(['b.ts', 'd.ts', 'b.ts']);
   });
 
-  it('hold folders that one can take in: 25 files at most, 689 in all, and verbs without folders of their own', () => {
+  it('hold folders that one can take in: 25 files at most, 692 in all, and verbs without folders of their own', () => {
     const counts = new Map<string, number>();
     for (const file of files) counts.set(posix.dirname(file), (counts.get(posix.dirname(file)) ?? 0) + 1);
     // A file a command: their number is the number of commands.
     expect([...counts].filter(([folder, count]) => count > (folder === 'cli/commands' ? 40 : 25))).toEqual([]);
     // 440 when the house was put in order; each later step may add what its features need, and says so here: 520 for the first hour and
     // the hosts; 684 for more networks (the published names of their weights, convolutions on tiles, ensembles that go on), solvers of real beams (and what is expected of flicker), the browser and clusters, whose verbs are the 4,150 lines (shards, tiles, studies
-    // as plans and several devices are the last hundred and fifty); 689 for what solvers refuse as not finite or as doing nothing, and two files that were five.
-    expect(files.length).toBeLessThanOrEqual(689);
+    // as plans and several devices are the last hundred and fifty); 689 for what solvers refuse as not finite or as doing nothing, and two files that were five; 692 for functions that are exact in their tails, and blocks of channels in three files.
+    expect(files.length).toBeLessThanOrEqual(692);
     const verbs = files.filter((file) => file.startsWith('workflows/'));
     expect(verbs.filter((file) => file.split('/').length > 2)).toEqual([]);
     const lines = verbs.reduce((sum, file) => sum + readFileSync(join(source, file), 'utf8').split('\n').length, 0);

@@ -63,12 +63,17 @@ const rules: Rules = {
   sign: 'zero',
   exp: (node, dy) => [op.mul(dy, node)],
   log: ({ inputs: [x] }, dy) => [op.div(dy, x)],
+  log1p: ({ inputs: [x] }, dy) => [op.div(dy, op.add(x, 1))],
   sqrt: (node, dy) => [op.mul(op.div(dy, node), 0.5)],
   square: ({ inputs: [x] }, dy) => [op.mul(twice(dy), x)],
   sin: ({ inputs: [x] }, dy) => [op.mul(dy, op.cos(x))],
   cos: ({ inputs: [x] }, dy) => [op.neg(op.mul(dy, op.sin(x)))],
-  sigmoid: (node, dy) => [op.mul(dy, op.mul(node, op.sub(1, node)))],
-  tanh: (node, dy) => [op.mul(dy, op.sub(1, op.square(node)))],
+  // Not y·(1 − y), nor 1 − y² below: where y is near 1 they are 0, though the slope is not.
+  sigmoid: (node, dy) => [op.mul(dy, op.mul(node, op.sigmoid(op.neg(node.inputs[0]))))],
+  tanh: ({ inputs: [x] }, dy) => {
+    const decay = op.exp(op.mul(op.abs(x), -2));
+    return [op.mul(dy, op.div(op.mul(decay, 4), op.square(op.add(decay, 1))))];
+  },
   atan: ({ inputs: [x] }, dy) => [op.div(dy, op.add(1, op.square(x)))],
   relu: (node, dy) => [reluGradient(node, dy)],
   silu: (node, dy) => {

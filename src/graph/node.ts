@@ -29,6 +29,8 @@ export interface OpAttrs {
   sign: None;
   exp: None;
   log: None;
+  /** log(1 + x). */
+  log1p: None;
   sqrt: None;
   square: None;
   sin: None;
@@ -114,6 +116,7 @@ export type UnaryOp =
   | 'sign'
   | 'exp'
   | 'log'
+  | 'log1p'
   | 'sqrt'
   | 'square'
   | 'sin'

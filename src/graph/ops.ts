@@ -118,6 +118,8 @@ export const sign = unary('sign');
 export const exp = unary('exp');
 /** The natural logarithm. */
 export const log = unary('log');
+/** log(1 + x), exact where x is small. */
+export const log1p = unary('log1p');
 /** √x. */
 export const sqrt = unary('sqrt');
 /** x². */

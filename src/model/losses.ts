@@ -77,7 +77,8 @@ export function matchNorm(predicted: GraphNode, measured: GraphNode, mask?: Pixe
     const square = op.square(x);
     return op.reduceSum(mask ? op.mul(square, mask.valid) : square, [2, 3], true);
   };
-  return op.mul(predicted, op.sqrt(op.div(power(measured), op.add(power(predicted), 1e-12))));
+  // Two roots, not one of the quotient: where nothing was measured that would be √0, whose slope is infinite.
+  return op.mul(predicted, op.div(op.sqrt(power(measured)), op.sqrt(op.add(power(predicted), 1e-12))));
 }
 
 /**

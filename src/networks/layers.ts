@@ -187,7 +187,7 @@ const inputTransforms: Readonly<Record<SpectralConfig['fno_input_transform'], (x
   none: (x) => x,
   // The root has no finite slope at 0, and nothing that is trained lies before it.
   sqrt: (x) => op.sqrt(op.maximum(x, 0)),
-  log1p: (x) => op.log(op.add(op.maximum(x, 0), 1)),
+  log1p: (x) => op.log1p(op.maximum(x, 0)),
   instancenorm: (x) => normalised(x, 1e-6),
 };
 

@@ -10,6 +10,7 @@ import { allEngineCases } from '../support/backends.js';
 import { derivedOps, expectGradients, golden } from '../support/gradientCases.js';
 import { interpret } from '../support/interpreter.js';
 import { expectEqual, expectOp, opsWithCases } from '../support/opCases.js';
+import { expectWholeRange } from '../support/rangeCases.js';
 import { backendInThread, importerOf, nativePackage } from '../support/tfjs.js';
 
 /** A little network with everything that training needs: kernels, pooling, doubling, momentum. */
@@ -90,6 +91,10 @@ describe.each([...allEngineCases, native])('ops on $name', ({ name, create }) =>
 
   it.each(derivedOps)('the gradient of %s', async (opName, list) => {
     await expectGradients(backend, opName, list);
+  });
+
+  it('functions are right for every number, large, small and far below 0', async () => {
+    await expectWholeRange(backend);
   });
 
   it('a training step equals the interpreter over three steps, state included', async () => {

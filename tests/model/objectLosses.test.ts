@@ -85,6 +85,14 @@ describe('labels that are not known', () => {
 });
 
 describe('matchNorm', () => {
+  it('gives a dark pattern no light and a finite gradient', () => {
+    const predicted = op.constant([1, 2, 3, 4], [1, 1, 2, 2]);
+    const out = matchNorm(predicted, op.constant([0, 0, 0, 0], [1, 1, 2, 2]));
+    const [gradient] = gradients(op.reduceSum(out), [predicted]);
+    const found = evaluate([out, gradient], {});
+    for (const values of found) expect([...values]).toEqual([0, 0, 0, 0]);
+  });
+
   it('gives every pattern the norm of the measured one over the pixels that count', () => {
     const predicted = op.constant([1, 2, 2, 9, 1, 1, 1, 9], [1, 2, 2, 2]);
     const measured = op.constant([6, 0, 0, 5, 0, 2, 0, 5], [1, 2, 2, 2]);

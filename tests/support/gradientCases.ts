@@ -87,6 +87,7 @@ export const gradientCases: {
   sign: 'no gradient',
   exp: unary(op.exp),
   log: unary(op.log, positive),
+  log1p: unary(op.log1p, positive),
   sqrt: unary(op.sqrt, positive),
   square: unary(op.square),
   sin: unary(op.sin),

@@ -251,6 +251,7 @@ const rules: { readonly [O in Exclude<OpName, 'input' | 'state'>]: Rule<O> } = {
   sign: map(Math.sign),
   exp: map(Math.exp),
   log: map(Math.log),
+  log1p: map(Math.log1p),
   sqrt: map(Math.sqrt),
   square: map((x) => x * x),
   sin: map(Math.sin),

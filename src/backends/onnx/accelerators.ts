@@ -36,14 +36,19 @@ interface Accelerating extends DeviceRules {
   readonly otherwise?: string;
 }
 
-const none: ReadonlySet<string> = new Set();
+/**
+ * What no engine is asked for: its sigmoid and softplus were right to 1e-7 of 1 where they were looked at, not of their value, and log(1 + x) is no
+ * operator of ONNX. Models in files have the operators that they always had, so that bundles are the same bytes.
+ */
+const INEXACT = ['Log1p', 'Sigmoid', 'Softplus'] as const;
+const inexact: ReadonlySet<string> = new Set(INEXACT);
 
 const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
   cuda: {
     title: 'CUDA',
     provider: 'cuda',
     resident: false,
-    lacking: none,
+    lacking: inexact,
     precisions: ['tf32', '16-mixed'],
     excluded: ({ platform, arch }) =>
       platform === 'linux' && arch === 'x64' ? undefined : 'onnxruntime-node has CUDA on Linux x64 only',
@@ -58,8 +63,8 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     resident: true,
     otherwise:
       'ONNX Runtime takes the first adapter that the system offers and cannot be told of another: use "webgpu", and let the system put the right one first (with Mesa: MESA_VK_DEVICE_SELECT), or CUDA',
-    // Sine and cosine it has, to four digits: enough to move gradients by some parts in a thousand.
-    lacking: new Set(['Cos', 'Sign', 'Sin', 'SpaceToDepth']),
+    // Sine and cosine it has, to four digits: enough to move gradients by some parts in a thousand; tanh to seven digits of 1, not of its value.
+    lacking: new Set([...INEXACT, 'Cos', 'Sign', 'Sin', 'SpaceToDepth', 'Tanh']),
     precisions: ['16-mixed'],
     excluded: ({ platform, arch }) =>
       platform === 'darwin' && arch === 'x64'
@@ -72,7 +77,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     title: 'Core ML',
     provider: 'coreml',
     resident: false,
-    lacking: none,
+    lacking: inexact,
     precisions: [],
     excluded: ({ platform }) => (platform === 'darwin' ? undefined : 'Core ML is a part of macOS'),
     hint: 'use accelerator "webgpu" or "cpu"',
@@ -81,7 +86,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
     title: 'DirectML',
     provider: 'dml',
     resident: false,
-    lacking: none,
+    lacking: inexact,
     precisions: [],
     options: { enableMemPattern: false },
     numbered: (deviceId) => ({ name: 'dml', deviceId }),
@@ -90,7 +95,7 @@ const ACCELERATING: Readonly<Record<Exclude<Device, 'cpu'>, Accelerating>> = {
   },
 };
 
-const CPU: DeviceRules = { provider: 'cpu', resident: false, lacking: none };
+const CPU: DeviceRules = { provider: 'cpu', resident: false, lacking: inexact };
 
 /** What the engine must be told of a device. @param number which of several */
 export function rulesOf(device: Device, number?: number): DeviceRules {

@@ -1,6 +1,6 @@
 /** How an op of the table in `src/graph/node.ts` is run by TensorFlow.js: one entry each. Layouts are kept where the op allows it. */
 import type { ElementOp, ImageOp, OpName, ShapeOp } from '../../graph/node.js';
-import type { Kernels, Reduction, Tf, TfTensor, TfTensor4D, Weights } from './kernels/kernels.js';
+import type { Kernels, PointFunction, Reduction, Tf, TfTensor, TfTensor4D, Weights } from './kernels/kernels.js';
 import {
   axesInMemory,
   CHANNELS_LAST,
@@ -35,6 +35,11 @@ const unary =
   ({ node }, [x], kernels) =>
     new Value(kernels, node.shape, f(kernels.tf, x.loose(x.layout), node.attrs), x.layout);
 
+const point =
+  <O extends PointFunction>(name: O): Lowering<O> =>
+  ({ node }, [x], kernels) =>
+    new Value(kernels, node.shape, kernels.point(name, x.loose(x.layout)), x.layout);
+
 const binary =
   <O extends OpName>(f: (tf: Tf, a: TfTensor, b: TfTensor) => TfTensor): Lowering<O> =>
   ({ node }, [a, b], kernels) => {
@@ -52,13 +57,14 @@ const elementLowerings: LoweringTable<ElementOp> = {
   equal: binary((tf, a, b) => tf.cast(tf.equal(a, b), 'float32')),
   neg: unary((tf, x) => tf.neg(x)),
   abs: unary((tf, x) => tf.abs(x)),
-  sign: unary((tf, x) => tf.sign(x)),
+  sign: point('sign'),
   exp: unary((tf, x) => tf.exp(x)),
   log: unary((tf, x) => tf.log(x)),
+  log1p: point('log1p'),
   sqrt: unary((tf, x) => tf.sqrt(x)),
   square: unary((tf, x) => tf.square(x)),
-  sin: unary((tf, x) => tf.sin(x)),
-  cos: unary((tf, x) => tf.cos(x)),
+  sin: point('sin'),
+  cos: point('cos'),
   sigmoid: unary((tf, x) => tf.sigmoid(x)),
   tanh: unary((tf, x) => tf.tanh(x)),
   atan: unary((tf, x) => tf.atan(x)),
@@ -66,7 +72,11 @@ const elementLowerings: LoweringTable<ElementOp> = {
   silu: unary((tf, x) => tf.mul(x, tf.sigmoid(x))),
   softplus: unary((tf, x) => tf.softplus(x)),
   hat: unary((tf, z) => tf.relu(tf.sub(1, tf.abs(z)))),
-  step: unary((tf, x) => tf.mul(tf.add(tf.sign(x), 1), 0.5)),
+  step: ({ node }, [x], kernels) => {
+    const { tf } = kernels;
+    const sign = kernels.point('sign', x.loose(x.layout));
+    return new Value(kernels, node.shape, tf.mul(tf.add(sign, 1), 0.5), x.layout);
+  },
   maximum: unary((tf, x, { value }) => tf.maximum(x, value)),
   minimum: unary((tf, x, { value }) => tf.minimum(x, value)),
   greater: unary((tf, x, { value }) => tf.cast(tf.greater(x, value), 'float32')),

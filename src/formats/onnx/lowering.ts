@@ -4,6 +4,7 @@
  */
 import type { ElementOp, GraphNode, OpName, ShapeOp } from '../../graph/node.js';
 import { type BatchAxes, batchError } from './batch.js';
+import { log1p, sigmoid, sign, softplus, tanh, wave } from './functions.js';
 import { type Emitter, ONNX_BOOL, ONNX_FLOAT, TO_END } from './model.js';
 
 export interface LowerContext {
@@ -29,6 +30,17 @@ const same =
   (_, x, { g }) =>
     g.op(onnx, x);
 
+/** An op whose operator some engines have no kernel for, or none that is exact enough. */
+const unless =
+  <O extends OpName>(operator: string, otherwise: (g: Emitter, x: string) => string): Lowering<O> =>
+  (_, [x], { g, lacks }) =>
+    lacks(operator) ? otherwise(g, x) : g.op(operator, [x]);
+
+const logistic: Lowering<OpName> = unless('Sigmoid', sigmoid);
+
+/** −1, 0 or 1. */
+const signum: Lowering<OpName> = unless('Sign', sign);
+
 export const elementLowerings: LoweringTable<ElementOp> = {
   add: same('Add'),
   sub: same('Sub'),
@@ -37,20 +49,20 @@ export const elementLowerings: LoweringTable<ElementOp> = {
   equal: (_, x, { g }) => g.op('Cast', [g.op('Equal', x)], { to: ONNX_FLOAT }),
   neg: same('Neg'),
   abs: same('Abs'),
-  sign: (_, [x], ctx) => sign(x, ctx),
+  sign: signum,
   exp: same('Exp'),
   log: same('Log'),
+  log1p: (_, [x], { g, lacks }) => (lacks('Log1p') ? log1p(g, x) : g.op('Log', [g.op('Add', [x, g.float(1)])])),
   sqrt: same('Sqrt'),
   square: (_, [x], { g }) => g.op('Mul', [x, x]),
-  sin: (_, [x], ctx) => (ctx.lacks('Sin') ? sine(x, ctx) : ctx.g.op('Sin', [x])),
-  cos: (_, [x], ctx) =>
-    ctx.lacks('Cos') ? sine(ctx.g.op('Add', [x, ctx.g.float(Math.PI / 2)]), ctx) : ctx.g.op('Cos', [x]),
-  sigmoid: same('Sigmoid'),
-  tanh: same('Tanh'),
+  sin: unless('Sin', (g, x) => wave(g, x, 'sin')),
+  cos: unless('Cos', (g, x) => wave(g, x, 'cos')),
+  sigmoid: logistic,
+  tanh: unless('Tanh', tanh),
   atan: same('Atan'),
   relu: same('Relu'),
-  silu: (_, [x], { g }) => g.op('Mul', [x, g.op('Sigmoid', [x])]),
-  softplus: same('Softplus'),
+  silu: (node, [x], ctx) => ctx.g.op('Mul', [x, logistic(node, [x], ctx)]),
+  softplus: unless('Softplus', softplus),
   gelu: (_, [x], { g }) => g.op('Mul', [g.op('Mul', [x, twicePhi(x, g)]), g.float(0.5)]),
   geluGrad: (_, [dy, x], { g }) => {
     const slope = g.op('Mul', [x, g.op('Exp', [g.op('Mul', [g.op('Mul', [x, x]), g.float(-0.5)])])]);
@@ -61,7 +73,7 @@ export const elementLowerings: LoweringTable<ElementOp> = {
     return g.op('Mul', [dy, derivative]);
   },
   hat: (_, [z], { g }) => g.op('Relu', [g.op('Sub', [g.float(1), g.op('Abs', [z])])]),
-  step: (_, [x], ctx) => ctx.g.op('Mul', [ctx.g.op('Add', [sign(x, ctx), ctx.g.float(1)]), ctx.g.float(0.5)]),
+  step: (node, x, ctx) => ctx.g.op('Mul', [ctx.g.op('Add', [signum(node, x, ctx), ctx.g.float(1)]), ctx.g.float(0.5)]),
   maximum: ({ attrs }, [x], { g }) => g.op('Max', [x, g.float(attrs.value)]),
   minimum: ({ attrs }, [x], { g }) => g.op('Min', [x, g.float(attrs.value)]),
   greater: ({ attrs }, [x], { g }) => g.op('Cast', [g.op('Greater', [x, g.float(attrs.value)])], { to: ONNX_FLOAT }),
@@ -73,27 +85,6 @@ export const elementLowerings: LoweringTable<ElementOp> = {
 /** 2·Φ(x), written as engines know it: they fuse it to one operator where x·Φ(x) is all that is wanted. */
 function twicePhi(x: string, g: Emitter): string {
   return g.op('Add', [g.op('Erf', [g.op('Div', [x, g.float(Math.SQRT2)])]), g.float(1)]);
-}
-
-/** Of y, y³, …, y¹¹: least squares at the nodes of Chebyshev for sin y on −π … π, within 1e-7 there. */
-const SINE = [0.9999995999, -0.1666655264, 0.008332402989, -0.0001980863334, 2.699714637e-6, -2.036224489e-8];
-/** 2π in two parts, so that whole turns are subtracted exactly. */
-const TURN = [6.28125, 2 * Math.PI - 6.28125] as const;
-
-/** For engines whose own sine has four digits (GPUs need not have more): within 7e-7 for |x| up to 12. */
-function sine(x: string, { g }: LowerContext): string {
-  const turns = g.op('Floor', [g.op('Add', [g.op('Mul', [x, g.float(0.5 / Math.PI)]), g.float(0.5)])]);
-  const whole = (part: number) => g.op('Mul', [turns, g.float(part)]);
-  const y = g.op('Sub', [g.op('Sub', [x, whole(TURN[0])]), whole(TURN[1])]);
-  const square = g.op('Mul', [y, y]);
-  const [highest, ...lower] = [...SINE].reverse().map((c) => g.float(c));
-  return g.op('Mul', [y, lower.reduce((sum, c) => g.op('Add', [g.op('Mul', [sum, square]), c]), highest)]);
-}
-
-function sign(x: string, { g, lacks }: LowerContext): string {
-  if (!lacks('Sign')) return g.op('Sign', [x]);
-  const larger = (a: string, b: string) => g.op('Cast', [g.op('Greater', [a, b])], { to: ONNX_FLOAT });
-  return g.op('Sub', [larger(x, g.float(0)), larger(g.float(0), x)]);
 }
 
 const reduce =

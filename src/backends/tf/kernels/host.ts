@@ -6,7 +6,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type Shape, sizeOf } from '../../../core/tensor.js';
 import { broadcastShape } from '../../../graph/ops.js';
 import { joinedTransposition } from '../layout.js';
-import type { Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
+import type { PointFunction, Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
 import * as loops from './loops.js';
 import { StandardKernels } from './standard.js';
 
@@ -180,6 +180,10 @@ class HostKernels extends StandardKernels {
     return keepDims ? result : this.tf.reshape(result, shape);
   }
 
+  override point(name: PointFunction, x: TfTensor): TfTensor {
+    return this.#create(x.shape, (out) => loops.mapped(this.#view(x), Math[name], out));
+  }
+
   override gelu(x: TfTensor): TfTensor {
     return this.#create(x.shape, (out) => loops.gelu(this.#view(x), out));
   }
@@ -321,7 +325,8 @@ export function cpuKernels(tf: Tf): HostKernels {
  *
  * Replaced because of tfjs-backend-wasm 4.22: no gradient of a convolution's kernel; the gradient of max-pooling drops
  * windows without a positive value; products of several or transposed matrices at 1 GFLOP/s instead of 30; slices copy the
- * whole operand first; sums over other than the last axes transpose it; doubling and transposing are slow.
+ * whole operand first; sums over other than the last axes transpose it; doubling and transposing are slow; the sign of
+ * numbers below 1e-7 is 0, their sine 2e-7; there is no log(1 + x).
  */
 export function wasmKernels(tf: Tf): HostKernels {
   const backend = tf.backend() as BackendWasm;

@@ -12,6 +12,9 @@ export type TfTensor = import('@tensorflow/tfjs-core').Tensor;
 export type TfTensor2D = import('@tensorflow/tfjs-core').Tensor2D;
 export type TfTensor4D = import('@tensorflow/tfjs-core').Tensor4D;
 
+/** Functions of one number that some engine gets wrong. */
+export type PointFunction = 'sign' | 'log1p' | 'sin' | 'cos';
+
 export type Reduction = 'sum' | 'mean' | 'max';
 
 /** A convolution's kernel [k, k, in, out], with what an engine has already made of it. */
@@ -53,6 +56,8 @@ export interface Kernels {
   slice(x: TfTensor, start: readonly number[], size: readonly number[]): TfTensor;
   /** Over some axes, ascending, at least one. */
   reduce(kind: Reduction, x: TfTensor, axes: readonly number[], keepDims: boolean): TfTensor;
+  /** Element by element, right for every number of float32. */
+  point(name: PointFunction, x: TfTensor): TfTensor;
   /** dy where y > 0, else 0; both of one shape. */
   reluGrad(dy: TfTensor, y: TfTensor): TfTensor;
   /** x·Φ(x). */

@@ -294,6 +294,11 @@ function eachEntry(visit: (row: number, column: number, a: number, b: number, r:
     for (let column = 0; column < 4; column++) visit(row, column, row >> 1, column >> 1, row & 1, column & 1);
 }
 
+/** f(x) of every value. */
+export function mapped(x: Values, f: (value: number) => number, out: Values): void {
+  for (let i = 0; i < x.length; i++) out[i] = f(x[i]);
+}
+
 /** x·Φ(x). */
 export function gelu(x: Values, out: Values): void {
   for (let i = 0; i < x.length; i++) out[i] = x[i] * phi(x[i], Math.exp(-0.5 * x[i] * x[i]));

@@ -4,7 +4,7 @@
  */
 import { broadcastShape } from '../../../graph/ops.js';
 import { joinedTransposition } from '../layout.js';
-import type { Kernels, Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
+import type { Kernels, PointFunction, Reduction, Tf, TfTensor, TfTensor2D, TfTensor4D, Weights } from './kernels.js';
 
 /** Zeros that keep the size, or none. */
 function padOf(padding: number): 'same' | 'valid' {
@@ -120,6 +120,10 @@ export class StandardKernels implements Kernels {
 
   reduce(kind: Reduction, x: TfTensor, axes: readonly number[], keepDims: boolean): TfTensor {
     return this.tf[kind](x, [...axes], keepDims);
+  }
+
+  point(name: PointFunction, x: TfTensor): TfTensor {
+    return this.tf[name](x);
   }
 
   reluGrad(dy: TfTensor, y: TfTensor): TfTensor {

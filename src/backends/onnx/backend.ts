@@ -11,9 +11,12 @@ import { availableParallelism } from 'node:os';
 import { isPtychoError, PtychoError } from '../../core/errors.js';
 import { type Logger, silentLogger } from '../../core/log.js';
 import { encodeOnnx } from '../../formats/onnx/encode.js';
+import { layoutOf } from '../../formats/onnx/pays.js';
+import { type GraphNode, isOp } from '../../graph/node.js';
 import type { Program } from '../../graph/program.js';
 import type { Accelerator, Backend, BackendInfo, Compiled, CompileOptions, Precision } from '../backend.js';
 import { type Machine, thisMachine } from '../gpus.js';
+import { remembered } from '../programs.js';
 import { type SharedCalls, WorkerHost, workerFile } from '../worker/host.js';
 import { type Compile, HostedBackend } from '../worker/hostedBackend.js';
 import { chooseDevice, precisionsOf, rulesOf, type Surroundings } from './accelerators.js';
@@ -87,7 +90,7 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
       ...(passedOver.length > 0 ? { skipped: passedOver } : {}),
     } as const;
     const compile: Compile = async (program, { constants, half }) => {
-      const blocks = device === 'cpu' && !half && convolves(program) ? await host.call('channelBlock', []) : undefined;
+      const blocks = device === 'cpu' && !half ? await channelBlockFor(program, constants, host, `${module} ${opened.engine}`) : undefined; // biome-ignore format: one choice
       const model = encodeOnnx(program, { constants, lacking, half, ...(blocks === undefined ? {} : { blocks }) });
       const optimization = program.updates.size === 0 && constants ? 'all' : 'extended';
       return host.call('compile', [model, optimization, ioOf(program, constants)], [model.buffer]);
@@ -99,8 +102,29 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
   }
 }
 
-/** Whether there is anything that a layout of images could make faster. */
-const convolves = ({ nodes }: Program) => nodes.some(({ op }) => /conv2d$/i.test(op));
+/** What engines of this process were found to have, by engine and whether tiles were tried: it depends on the processor, and on nothing else. */
+const layouts = new Map<string, Promise<number | undefined>>();
+
+/**
+ * Channels in a block for a program; undefined where the engine has no such layout, and, without a trial, where the program would be the same
+ * model in any. So that bytes never depend on it, nothing else decides: not how long a run will be, nor whether it was tried before.
+ */
+async function channelBlockFor(
+  program: Program,
+  constants: CompileOptions['constants'],
+  host: WorkerHost<OnnxCalls & SharedCalls>,
+  engine: string,
+): Promise<number | undefined> {
+  const constant = (node: GraphNode) =>
+    isOp(node, 'constant') ||
+    (isOp(node, 'state') && constants !== undefined && Object.hasOwn(constants, node.attrs.name));
+  const { blocks, tiles } = layoutOf(program, constant);
+  if (!blocks) return undefined;
+  const key = `${engine} ${tiles}`;
+  const ask = () => remembered(layouts, key, () => host.call('channelBlock', [tiles]));
+  // The engine that was asked may have ended meanwhile: then this one is.
+  return ask().catch(ask);
+}
 
 /** The engine that was opened. */
 type Opened = Pick<BackendInfo, 'engine' | 'threads' | 'skipped'>;

@@ -66,8 +66,8 @@ export interface OnnxCalls extends EngineCalls {
   /** Loads the engine package; answers its version. */
   open(settings: EngineSettings): Promise<string>;
   compile(model: Uint8Array, optimization: Optimization, io: SessionIo): Promise<number>;
-  /** Channels in a block of the layout in which the engine's convolutions are fastest; undefined where it has none. */
-  channelBlock(): Promise<number | undefined>;
+  /** Channels in a block of the layout in which the engine's convolutions are fastest, tried with tiles or without; undefined where it has none. */
+  channelBlock(tiles: boolean): Promise<number | undefined>;
   /** What went to the engine and came back since it was opened. */
   transfers(): Promise<Transfers>;
 }
@@ -119,7 +119,6 @@ export class Engine implements OnnxCalls {
   readonly #states = new Map<number, Map<string, Value>>();
   /** Sessions that copy a value to the device or back, by direction and number of axes. */
   readonly #copies = new Map<string, Promise<OrtSession>>();
-  #channelBlock: Promise<number | undefined> | undefined;
   readonly #transfers = { toEngine: 0, fromEngine: 0 };
 
   /** @param load imports the engine's module, where that is not done by its name */
@@ -151,16 +150,15 @@ export class Engine implements OnnxCalls {
     return id;
   }
 
-  channelBlock(): Promise<number | undefined> {
-    this.#channelBlock ??= channelBlock(async (model, feeds, shapes, output) => {
+  channelBlock(tiles: boolean): Promise<number | undefined> {
+    return channelBlock(async (model, feeds, shapes, output) => {
       const session = await this.#create(model, 'extended');
       const inputs = mapValues(feeds, (data, name) => this.#host(data, shapes[name]));
       const { [output]: result } = await session.run(inputs, { [output]: null });
       const values = (result.data as Float32Array<ArrayBuffer>).slice();
       await session.release();
       return values;
-    });
-    return this.#channelBlock;
+    }, tiles);
   }
 
   async run(id: number, feeds: Arrays, stateId: number | undefined): Promise<Arrays> {

@@ -1,248 +1,56 @@
 /**
  * Programs whose weights change, in the layout that the convolutions of ONNX Runtime's processor engine are fastest in: channels in
  * blocks, [B, C/s, H, W, s]. The engine uses it by itself only for constant weights; here kernels are rearranged in the program, which
- * costs little, as they are small beside images.
- *
- * Its operators are those of the engine's own domain (`com.microsoft.nchwc`). Values in blocks keep the shape [B, C, H, W] by name; what works
- * element by element takes them as they are, and what moves whole rows or blocks of channels sees [B, C/s, H, W, s]. A value that is wanted
- * in the plain layout is made so once, where it is asked for.
+ * costs little, as they are small beside images. What is computed so is said here, where it pays in `pays.ts`, how values are kept in
+ * `blockedValues.ts`.
  *
  * @example
- * const blocked = new BlockedValues(program, names, ctx, 16, () => false);
- * if (!blocked.lower(node)) names.set(node, plainLowering(node));
+ * const values = new BlockedValues(program, names, ctx, { size: 16, constant: () => false });
+ * if (!lowerBlocked(node, values)) names.set(node, plainLowering(node));
  */
 import { type Shape, sameShape, sizeOf } from '../../core/tensor.js';
 import { type ElementOp, type GraphNode, isOp, type OpName } from '../../graph/node.js';
-import type { Program } from '../../graph/program.js';
-import type { Precisions } from './half.js';
+import { type BlockedValues, type Finish, type Finished, frame } from './blockedValues.js';
 import { boxKernel, doubled as doubledPlain, fewChannels, turned } from './images.js';
-import { elementLowerings, type LowerContext, type Lowering } from './lowering.js';
-import { BLOCKED_DOMAIN, type Emitter, encodeModel, ONNX_FLOAT } from './model.js';
+import { elementLowerings, type Lowering } from './lowering.js';
+import { BLOCKED_DOMAIN, encodeModel, ONNX_FLOAT } from './model.js';
+import { blocksPay, kernelTilesPay, tilesPay } from './pays.js';
 import { winogradKernelGradient, winogradKernels, winogradQuarters } from './winograd.js';
 
-/** Pixels of a batch. */
-const LEAST_PIXELS = 2048;
-/** Channels from which plain images are as good. */
-const MANY_CHANNELS = 256;
-/** Multiplications by one entry of a kernel from which the 60 nodes of Winograd's algorithm are little. */
-const LEAST_WORK = 2 ** 24;
-/** Images that a batch is taken to have where kernels are constant: what a network paints must not depend on who shares its batch. */
-const USUAL_BATCH = 16;
 /** Bytes of images that Winograd's algorithm takes at once: their tiles are four times that, and are to stay in a cache. */
 const BYTES_AT_ONCE = 3e6;
 
 /** Pieces that images are taken in at most: each has nodes of its own. */
 const MOST_PIECES = 32;
 
-type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
-
-/** What a convolution does besides. */
-interface Finish {
-  readonly bias?: readonly string[];
-  readonly relu?: boolean;
-}
-
-/** {@link Finish}, and the value that then comes of it. */
-interface Finished extends Finish {
-  readonly last: GraphNode;
-  /** Keeps the name for the ReLU, too. */
-  readonly keepRelu: (name: string | undefined) => string | undefined;
-}
-
-/** Geometry of a convolution: side of the kernel, zeros around the image, stride. */
-type Geometry = readonly [kernel: number, zeros: number, stride: number];
-
-const frame = ([kernel, zeros, stride]: Geometry) => ({
-  kernel_shape: [kernel, kernel],
-  pads: [zeros, zeros, zeros, zeros],
-  strides: [stride, stride],
-  dilations: [1, 1],
-  group: 1,
-});
-
 const pool = { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] };
 
 /** (node) → name of its result in blocks; undefined where the plain layout serves it better. */
 type BlockedRule<O extends OpName> = (node: GraphNode<O>, values: BlockedValues) => string | undefined;
 
-export class BlockedValues {
-  readonly #g: Emitter;
-  readonly #names: Precisions;
-  readonly #size: number;
-  readonly #constant: (node: GraphNode) => boolean;
-  readonly #ctx: LowerContext;
-  /** Values that are there in blocks. */
-  readonly #blocks = new Map<GraphNode, string>();
-  /** Values that are made within another, which alone is wanted. */
-  readonly #within = new Set<GraphNode>();
-  readonly #users = new Map<GraphNode, GraphNode[]>();
-  readonly #published: ReadonlySet<GraphNode>;
+/** Lowers a node in blocks where that pays, and says whether it did; its plain value is made when it is asked for. */
+export function lowerBlocked(node: GraphNode, values: BlockedValues): boolean {
+  if (values.done(node)) return true;
+  if (isOp(node, 'conv2dFilterGrad')) return kernelGradient(node, values);
+  const rule = rules[node.op] as BlockedRule<OpName> | undefined;
+  const name = rule?.(node, values);
+  if (name !== undefined) values.keep(node, name);
+  return values.done(node);
+}
 
-  /** @param constant whether a value is a part of the model */
-  constructor(
-    program: Program,
-    names: Precisions,
-    ctx: LowerContext,
-    size: number,
-    constant: (node: GraphNode) => boolean,
-  ) {
-    this.#constant = constant;
-    this.#g = ctx.g;
-    this.#ctx = ctx;
-    this.#names = names;
-    this.#size = size;
-    for (const node of program.nodes) {
-      for (const x of node.inputs) this.#users.set(x, [...(this.#users.get(x) ?? []), node]);
-    }
-    this.#published = new Set([...program.outputs.values(), ...program.updates.values()]);
-  }
+/** Its result is plain: a kernel. */
+function kernelGradient(node: GraphNode<'conv2dFilterGrad'>, values: BlockedValues): boolean {
+  const [x, dy] = node.inputs;
+  if (!(values.has(x) || values.has(dy)) || !kernelTilesPay(node, values)) return false;
+  const named = (image: GraphNode) => [values.of(image), image.shape] as const;
+  values.keepPlain(node, winogradKernelGradient(values, named(x), named(dy), node.attrs.padding));
+  return true;
+}
 
-  /** Lowers a node in blocks where that pays, and says whether it did; its plain value is made when it is asked for. */
-  lower(node: GraphNode): boolean {
-    if (this.#blocks.has(node) || this.#within.has(node)) return true;
-    if (isOp(node, 'conv2dFilterGrad')) return this.#kernelGradient(node);
-    const rule = rules[node.op] as BlockedRule<OpName> | undefined;
-    const name = rule?.(node, this);
-    if (name === undefined) return this.#within.has(node);
-    this.keep(node, name);
-    return true;
-  }
-
-  /** Its result is plain: a kernel. */
-  #kernelGradient(node: GraphNode<'conv2dFilterGrad'>): boolean {
-    const [x, dy] = node.inputs;
-    if (!(this.has(x) || this.has(dy)) || !winogradGradientPays(node, this)) return false;
-    const named = (image: GraphNode) => [this.of(image), image.shape] as const;
-    this.#names.set(node, winogradKernelGradient(this, named(x), named(dy), node.attrs.padding));
-    return true;
-  }
-
-  keep(node: GraphNode, name: string): void {
-    this.#blocks.set(node, name);
-    this.#names.set(node, () => this.own('ReorderOutput', [name], { channels: node.shape[1] }));
-  }
-
-  /** Says that nobody will ask for this value. */
-  within(node: GraphNode): void {
-    this.#within.add(node);
-  }
-
-  get g(): Emitter {
-    return this.#g;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  get ctx(): LowerContext {
-    return this.#ctx;
-  }
-
-  plain(node: GraphNode): string {
-    return this.#names.single(node);
-  }
-
-  /** The only user of a value that nobody else sees. */
-  onlyUser(node: GraphNode): GraphNode | undefined {
-    const users = this.#users.get(node) ?? [];
-    return users.length === 1 && !this.#published.has(node) ? users[0] : undefined;
-  }
-
-  /** Whether images of this shape can be in blocks. */
-  fits(shape: Shape): boolean {
-    return shape.length === 4 && shape[1] % this.#size === 0;
-  }
-
-  /**
-   * Whether it pays to compute this image in blocks. What is saved is laying out windows of pixels, which matters less the more channels
-   * are made of them and is nothing for single pixels; a kernel that changes takes as long to arrange as is saved on {@link LEAST_PIXELS}.
-   */
-  pays({ shape, inputs: [image, kernel] }: GraphNode): boolean {
-    if (!this.fits(shape)) return false;
-    if (kernel.shape[2] === 1 && !this.has(image)) return false;
-    const [b, channels, h, w] = shape;
-    return this.#constant(kernel) || (b * h * w >= LEAST_PIXELS && channels < MANY_CHANNELS);
-  }
-
-  has(node: GraphNode): boolean {
-    return this.#blocks.has(node);
-  }
-
-  /** Whether a value is a part of the model. */
-  isConstant(node: GraphNode): boolean {
-    return this.#constant(node);
-  }
-
-  /** The value in blocks, rearranged if need be. */
-  of(node: GraphNode): string {
-    return this.#blocks.get(node) ?? this.own('ReorderInput', [this.plain(node)]);
-  }
-
-  /** An operator of the engine's own domain. */
-  own(op: string, inputs: readonly string[], attributes: Attributes = {}) {
-    return this.#g.op(op, inputs, attributes, BLOCKED_DOMAIN);
-  }
-
-  /** As [B, C/s, H, W, s]. */
-  open(name: string, [b, c, h, w]: Shape): string {
-    return this.#g.reshape(name, [b, c / this.#size, h, w, this.#size]);
-  }
-
-  /** Back from {@link open}. */
-  shut(name: string, shape: Shape): string {
-    return this.#g.reshape(name, shape);
-  }
-
-  /**
-   * A convolution with a plain kernel [Co, Ci, k, k]; undefined where channels do not come in whole blocks. Images of less than a block of
-   * channels are taken plain, so they may be given by name.
-   */
-  convolved(
-    image: GraphNode | string,
-    kernel: string,
-    [co, ci]: readonly [co: number, ci: number],
-    geometry: Geometry,
-    more: Finish = {},
-  ): string | undefined {
-    const s = this.#size;
-    const whole = ci % s === 0;
-    if (co % s !== 0 || !(whole || ci < s) || (whole && typeof image === 'string')) return undefined;
-    const [k] = geometry;
-    const given = typeof image === 'string' ? image : whole ? this.of(image) : this.plain(image);
-    return this.conv(given, this.#arranged(kernel, [co, ci, k]), frame(geometry), more);
-  }
-
-  /** A kernel [Co, Ci, k, k] as [Co/s, Ci/s, k, k, s in, s out], or [Co/s, Ci, k, k, s out]: a transposition of matrices and a move of rows. */
-  #arranged(kernel: string, [co, ci, k]: readonly [co: number, ci: number, k: number]): string {
-    const s = this.#size;
-    const g = this.#g;
-    const outInwards = g.transpose(g.reshape(kernel, [co / s, s, ci * k * k]), [0, 2, 1]);
-    if (ci < s || k === 1) return g.reshape(outInwards, [co, ci, k, k]);
-    const taps = g.transpose(g.reshape(outInwards, [(co * ci) / s ** 2, s, k * k, s]), [0, 2, 1, 3]);
-    return g.reshape(taps, [co, ci, k, k]);
-  }
-
-  /** A convolution with a kernel that is arranged already. */
-  conv(image: string, kernel: string, attributes: Attributes, { bias = [], relu = false }: Finish): string {
-    return this.own('Conv', [image, kernel, ...bias], { ...attributes, ...(relu ? { activation: 'Relu' } : {}) });
-  }
-
-  /** Bias of a convolution, and whether its only user is a ReLU, which is then done with it. */
-  finish(node: GraphNode): Finished {
-    const bias = node.inputs[2];
-    const user = this.onlyUser(node);
-    const relu = user !== undefined && isOp(user, 'relu') ? user : undefined;
-    return {
-      bias: bias ? [this.plain(bias)] : [],
-      relu: relu !== undefined,
-      last: relu ?? node,
-      keepRelu: (name) => {
-        if (name !== undefined && relu) this.keep(relu, name);
-        return name;
-      },
-    };
-  }
+/** Single pixels have no windows to lay out: they stay in blocks where their image is. */
+function pays(node: GraphNode, v: BlockedValues): boolean {
+  const [image, kernel] = node.inputs;
+  return (kernel.shape[2] > 1 || v.has(image)) && blocksPay(node, v);
 }
 
 /** Element by element: in blocks where as many operands are there already as are not; what is one number serves as it is. */
@@ -263,40 +71,42 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
     const [x, w] = node.inputs;
     const [co, ci, k] = w.shape;
     const finish = v.finish(node);
-    if (winogradPays(node, [co, ci, k], v)) {
+    if (tilesPay(node, v)) {
       const kernels = winogradKernels(v.g, v.plain(w), [co, ci], v);
       return winograd(node, { image: x, kernels, padding: node.attrs.padding }, v, finish);
     }
-    if (!v.pays(node)) return undefined;
+    if (!pays(node, v)) return undefined;
     return finish.keepRelu(v.convolved(x, v.plain(w), [co, ci], [k, node.attrs.padding, 1], finish));
   },
   conv2dInputGrad: (node, v) => {
     const [dy, w] = node.inputs;
     const [co, ci, k] = w.shape;
-    if (winogradPays(node, [ci, co, k], v)) {
+    if (tilesPay(node, v)) {
       const kernels = winogradKernels(v.g, v.plain(w), [co, ci], { size: v.size, turned: true });
       return winograd(node, { image: dy, kernels, padding: k - 1 - node.attrs.padding }, v);
     }
-    if (!v.pays(node)) return undefined;
+    if (!pays(node, v)) return undefined;
     return v.convolved(dy, turned(v.g, v.plain(w), w.shape), [ci, co], [k, k - 1 - node.attrs.padding, 1]);
   },
   transposedConv2dInputGrad: (node, v) => {
     const [dy, w] = node.inputs;
-    return v.pays(node) ? v.convolved(dy, v.plain(w), [w.shape[0], w.shape[1]], [4, 1, 2]) : undefined;
+    return pays(node, v) ? v.convolved(dy, v.plain(w), [w.shape[0], w.shape[1]], [4, 1, 2]) : undefined;
   },
   transposedConv2d: (node, v) => {
     const [x, w] = node.inputs;
-    if (!v.pays(node)) return undefined;
+    if (!pays(node, v)) return undefined;
     const finish = v.finish(node);
     return finish.keepRelu(doublingConv(x, v.plain(w), w.shape, v, finish));
   },
   upConv2d: (node, v) => {
     const [x, w] = node.inputs;
     const [co, ci] = w.shape;
-    if (!v.pays(node)) return undefined;
+    const few = fewChannels(w.shape);
+    // A doubled image is plain, and plain images have less than a block of channels; one that is doubled by its kernel is in blocks.
+    if (few === (ci % v.size === 0) || !pays(node, v)) return undefined;
     const finish = v.finish(node);
     return finish.keepRelu(
-      fewChannels(w.shape)
+      few
         ? v.convolved(doubledPlain(v.g, v.plain(x)), v.plain(w), [co, ci], [3, 1, 1], finish)
         : doublingConv(x, boxKernel(v.g, v.plain(w), w.shape), [ci, co], v, finish),
     );
@@ -304,7 +114,7 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
   upConv2dInputGrad: (node, v) => {
     const [dy, w] = node.inputs;
     const [co, ci] = w.shape;
-    if (fewChannels(w.shape) || !v.pays(node)) return undefined;
+    if (fewChannels(w.shape) || !pays(node, v)) return undefined;
     return v.convolved(dy, boxKernel(v.g, v.plain(w), w.shape), [ci, co], [4, 1, 2]);
   },
   maxPool2: (node, v) => (v.has(node.inputs[0]) ? v.own('MaxPool', [v.of(node.inputs[0])], pool) : undefined),
@@ -347,29 +157,6 @@ const rules: { readonly [O in OpName]?: BlockedRule<O> } = {
     return v.shut(v.g.concat(parts, node.attrs.axis), node.shape);
   },
 };
-
-/** How many channels there are on both sides together, as the moves of values count beside the products: Ci·Co / (Ci + Co). */
-const width = (co: number, ci: number) => (co * ci) / (co + ci);
-
-/**
- * Whether tiles pay between images of these channels and sides.
- * @param least width from which they do
- */
-function tilesPay([co, ci, k]: Shape, [b, , h, w]: Shape, least: number, { size }: BlockedValues): boolean {
-  const fits = k === 3 && co % size === 0 && ci % size === 0 && h % 2 === 0 && w % 2 === 0;
-  return fits && width(co, ci) >= least && b * h * w * co * ci >= LEAST_WORK;
-}
-
-/** Whether a convolution of stride 1 is faster by Winograd's algorithm. */
-function winogradPays({ shape: [b, ...image], inputs }: GraphNode, kernel: Shape, v: BlockedValues): boolean {
-  return tilesPay(kernel, [v.isConstant(inputs[1]) ? USUAL_BATCH : b, ...image], 64, v);
-}
-
-/** The same of the gradient of its kernel, for which other ways move more. */
-function winogradGradientPays({ shape, inputs }: GraphNode<'conv2dFilterGrad'>, v: BlockedValues): boolean {
-  const [, image] = inputs;
-  return tilesPay(shape, image.shape, image.shape[2] * image.shape[3] <= 1024 ? 32 : 64, v);
-}
 
 interface OnTiles {
   readonly image: GraphNode;

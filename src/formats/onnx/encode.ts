@@ -10,11 +10,13 @@ import { formatShape, sameShape, sizeOf, type Tensor } from '../../core/tensor.j
 import { type GraphNode, isOp, type OpName } from '../../graph/node.js';
 import type { Program } from '../../graph/program.js';
 import { type BatchAxes, findBatchAxes } from './batch.js';
-import { BlockedValues } from './blocked.js';
+import { lowerBlocked } from './blocked.js';
+import { BlockedValues } from './blockedValues.js';
 import { Precisions, toHalf } from './half.js';
 import { imageLowerings } from './images.js';
 import { elementLowerings, type LowerContext, type Lowering, type LoweringTable, shapeLowerings } from './lowering.js';
 import { Emitter, encodeModel, type OnnxValue } from './model.js';
+import type { Taken } from './pays.js';
 
 /** What the graph calls the present value of a state (an input). */
 export const stateInputName = (name: string): string => `state:${name}`;
@@ -43,6 +45,8 @@ export interface EncodeOptions {
   readonly half?: boolean;
   /** Channels in a block of the engine's own layout (`blocked.ts`), for engines that have one; not with `twin`, nor in files. */
   readonly blocks?: number;
+  /** Where blocks, and tiles in them, are taken; where they pay, if not given. */
+  readonly taken?: Taken;
 }
 
 type LeafOp = 'constant' | 'input' | 'state';
@@ -67,8 +71,8 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   const names = new Precisions(g, program, options.half ?? false);
   const constant = (node: GraphNode) =>
     isOp(node, 'constant') || (isOp(node, 'state') && builtIn(node, options) !== undefined);
-  const blocked =
-    options.blocks === undefined ? undefined : new BlockedValues(program, names, single, options.blocks, constant);
+  const { blocks: size, taken } = options;
+  const blocked = size === undefined ? undefined : new BlockedValues(program, names, single, { size, constant, taken });
   const inputs: OnnxValue[] = [];
   for (const [name, node] of program.inputs) {
     inputs.push({ name, dims: namedDims(name, node, batch) });
@@ -85,7 +89,7 @@ export function encodeOnnx(program: Program, options: EncodeOptions = {}): Uint8
   for (const node of program.nodes) {
     if (isOp(node, 'input') || isOp(node, 'state')) continue;
     g.label = node.label ?? '';
-    if (blocked?.lower(node)) continue;
+    if (blocked && lowerBlocked(node, blocked)) continue;
     names.set(node, lower(node, names.operands(node), names.isHalf(node) ? half : single));
   }
 

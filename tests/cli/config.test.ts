@@ -115,10 +115,10 @@ describe('ptychopinn config', () => {
     });
   });
 
-  it('jobs plan says that scans which are solved together are no jobs of a plan', async () => {
-    const { code, err } = await cli('jobs', 'plan', 'a.npz', 'b.npz', '--verb', 'solve', '--share', 'object', '--output_root', 'absent'); // biome-ignore format: one call
+  it('jobs plan says that one scan alone shares nothing', async () => {
+    const { code, err } = await cli('jobs', 'plan', 'a.npz', '--verb', 'solve', '--share', 'object', '--output_root', 'absent'); // biome-ignore format: one call
     expect(code).toBe(2);
-    expect(err).toMatch(/A plan takes one scan a job, so --share does not go with it/);
+    expect(err).toMatch(/share object is for several scans, but there is one/);
   });
 
   it('train says what it understood in another way, before it begins', async () => {

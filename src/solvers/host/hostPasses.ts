@@ -199,16 +199,13 @@ export class HostPasses implements WavePasses {
     return Array.from({ length: count }, (_, t) => places.slice(edge(t), edge(t + 1)));
   }
 
-  /** Rows of the object in which patterns lie. @param places a share, see `#sharesOf` @param all rows, whatever the patterns */
+  /** Rows of the object in which patterns lie. @param all rows, whatever the patterns */
   #rowsOf(batch: Int32Array, places: Int32Array, all = false): Range {
     const { height, width } = this.memory.sizes;
     if (all || this.#others.length === 0) return { from: 0, end: height };
     if (places.length === 0) return NO_ROWS;
-    // Places lie below each other: where patterns do not move, the first and the last one tell.
-    const [last] = places.subarray(-1);
-    const telling = this.scan.ways ? places : [places[0], last];
     let [from, end] = [height, 0];
-    for (const place of telling) {
+    for (const place of places) {
       for (const { row } of pointsOf(this.scan, batch[place], width)) {
         from = Math.min(from, row);
         end = Math.max(end, row + this.scan.N);

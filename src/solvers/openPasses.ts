@@ -50,6 +50,16 @@ export async function openPasses(
 ): Promise<WavePasses> {
   requireThreads(given);
   const threads = given ?? threadsFor({ batch, ...options });
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `threads must be a positive whole number, got ${threads}; leave it out for as many as suit.`,
+      {
+        key: 'threads',
+        found: threads,
+      },
+    );
+  }
   const { N } = options.scan;
   const reason = passes === 'auto' ? whyProgram(N, backend) : undefined;
   if (passes === 'host' || (passes === 'auto' && !reason)) return HostPasses.open({ ...options, threads });

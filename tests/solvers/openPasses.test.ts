@@ -31,6 +31,13 @@ describe('the choice', () => {
     return { name: opened.name, description: opened.description, lines };
   }
 
+  it.each([0, -2, 1.5, Number.NaN])('takes no %s threads, among which nothing would be computed', async (threads) => {
+    await expect(chosen(16, 'host', { threads })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      fields: { key: 'threads' },
+    });
+  });
+
   it('is the host where it can, whatever backend there is on the processor', async () => {
     expect(await chosen(16, 'auto', {})).toMatchObject({ name: 'host', lines: [] });
     expect(await chosen(16, 'auto', { backend })).toMatchObject({ name: 'host', lines: [] });

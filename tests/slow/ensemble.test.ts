@@ -145,7 +145,7 @@ describe('snapshots of one training', () => {
   });
 
   it('begins a snapshot anew where the network before it has gone on', async () => {
-    const constant = { scheduler: 'Default', learning_rate: 2e-4, ensemble: 2, nepochs: 4 };
+    const constant = { scheduler: 'Default', learning_rate: 2e-4, val_fraction: 0, ensemble: 2, nepochs: 4 };
     await trainWorkflow(of('longer', constant));
     const said: string[] = [];
     const logger = { info: (text: string) => void said.push(text), warn: () => {} };

@@ -3,7 +3,8 @@
  *
  * @example
  * checkMembers(request); // before anything is opened
- * const resume = await whereToGoOn('run/member-2', { run: 'run/member-1', epochs: 8, sha256 });
+ * const before = { run: 'run/member-1', epochs: 8, sha256: 'e3b0c44298fc1c14' };
+ * const resume = await whereToGoOn('run/member-2', before);
  */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';

@@ -123,8 +123,7 @@ export async function withOutputFolder<T>(
   }
 }
 
-/** What a run that leaves a state is told of its folder. */
-/** What of a run says whether it goes on, and where. */
+/** What of a run that leaves a state says whether it goes on, and where. */
 export interface ResumableConfig {
   readonly output_dir: string;
   readonly overwrite: boolean;
@@ -132,7 +131,7 @@ export interface ResumableConfig {
 }
 
 /** Whether a run goes on in its own folder. */
-const goesOnIn = ({ output_dir, resume }: ResumableConfig): boolean =>
+export const goesOnIn = ({ output_dir, resume }: Pick<ResumableConfig, 'output_dir' | 'resume'>): boolean =>
   resume !== null && path.resolve(resume) === path.resolve(output_dir);
 
 /**

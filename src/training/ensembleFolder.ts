@@ -14,6 +14,7 @@ import { wholeConfig } from '../config/resolve.js';
 import type { TrainingRequest } from '../config/schema.js';
 import { PtychoError } from '../core/errors.js';
 import { type Logger, silentLogger } from '../core/log.js';
+import { goesOnIn } from '../formats/outputs.js';
 import { memberFolder } from '../persistence/ensemble.js';
 import { CALIBRATION_FILE, COVERAGE_FILE } from '../reconstruction/ensemble/calibration.js';
 import { CheckpointFolder, findCheckpoint } from './checkpointFolder.js';
@@ -29,10 +30,6 @@ export interface NetworkBefore {
   readonly sha256: string;
 }
 
-/** Whether a run goes on in its own folder. */
-export const goesOnIn = ({ output_dir, resume }: Pick<TrainingRequest, 'output_dir' | 'resume'>): boolean =>
-  resume !== null && path.resolve(resume) === path.resolve(output_dir);
-
 /**
  * Whether an ensemble can be trained as it is asked for, judged before the first network is.
  * @throws PtychoError CONFIG_INVALID
@@ -43,7 +40,7 @@ export function checkMembers(request: TrainingRequest): void {
   if (resume !== null && !goesOnIn(request)) {
     throw bad('resume', `An ensemble goes on in its own folder: give --resume ${resume} without another --output_dir.`);
   }
-  if (init !== null && isReplaced(init, output_dir)) {
+  if (init !== null && (isBundleOf(init, output_dir) || /^member-\d+$/.test(firstBelow(output_dir, init)))) {
     throw bad(
       'init',
       `init ${init} lies where this ensemble is written, so that its later networks would begin from another one: choose another --output_dir.`,
@@ -62,8 +59,20 @@ export function checkMembers(request: TrainingRequest): void {
   }
 }
 
-/** @throws PtychoError CONFIG_INVALID where one network is asked for and an ensemble is to go on */
-export function requireSameKind({ resume }: Pick<TrainingRequest, 'resume'>): void {
+/**
+ * The same of one network.
+ * @throws PtychoError CONFIG_INVALID where an ensemble is to go on, or where the run would replace what it begins from
+ */
+export function checkAlone(request: TrainingRequest): void {
+  const { output_dir, resume, init } = request;
+  // Interrupted, it leaves its own network there, and could not be resumed. A run that goes on is judged by what it did begin from.
+  if (init !== null && !goesOnIn(request) && isBundleOf(init, output_dir)) {
+    throw new PtychoError(
+      'CONFIG_INVALID',
+      `init ${init} is the network that this run would replace: choose another --output_dir.`,
+      { key: 'init' },
+    );
+  }
   if (resume === null || hasRun(resume) || !existsSync(path.join(resume, memberFolder(1)))) return;
   throw new PtychoError(
     'CONFIG_INVALID',
@@ -107,8 +116,9 @@ export async function leftByEarlier(folder: string): Promise<string[]> {
 const hasRun = (folder: string): boolean =>
   existsSync(path.join(folder, 'wts.zip')) || existsSync(new CheckpointFolder(folder).folder);
 
-/** Whether a bundle is one that an ensemble in a folder replaces. */
-function isReplaced(bundle: string, folder: string): boolean {
-  const [first] = path.relative(path.resolve(folder), path.resolve(bundle)).split(path.sep);
-  return first === '' || first === 'wts.zip' || /^member-\d+$/.test(first);
-}
+/** Whether a bundle is the one that a run in a folder leaves. */
+const isBundleOf = (bundle: string, folder: string): boolean => ['', 'wts.zip'].includes(firstBelow(folder, bundle));
+
+/** The first name on the way from a folder to a file. */
+const firstBelow = (folder: string, file: string): string =>
+  path.relative(path.resolve(folder), path.resolve(file)).split(path.sep)[0];

@@ -16,7 +16,7 @@ import { SOLVE_PROBE } from '../config/schemas/trainingFields.js';
 import { isPtychoError } from '../core/errors.js';
 import type { Provenance, Services } from '../core/services.js';
 import { json, writeAtomically } from '../formats/outputFiles.js';
-import { type FolderClaim, isRunConfig, removeEarlier, withOutputFolder } from '../formats/outputs.js';
+import { type FolderClaim, goesOnIn, isRunConfig, removeEarlier, withOutputFolder } from '../formats/outputs.js';
 import { openBundle } from '../persistence/bundle.js';
 import {
   ENSEMBLE_FILE,
@@ -32,11 +32,10 @@ import { RECONSTRUCTION_FILES } from '../reconstruction/reconstructionFile.js';
 import { LAST_CHECKPOINT } from '../training/checkpointFolder.js';
 import { ofMember, ofSnapshot, summaryOfEnsemble } from '../training/ensemble.js';
 import {
+  checkAlone,
   checkMembers,
-  goesOnIn,
   leftByEarlier,
   type NetworkBefore,
-  requireSameKind,
   whereToGoOn,
 } from '../training/ensembleFolder.js';
 import { METRICS_FILE } from '../training/loggers/logger.js';
@@ -56,7 +55,7 @@ export async function trainWorkflow(given: PartOf<TrainingRequest>, services: Se
   const request = wholeConfig(trainingDefinition, given, services.logger);
   checkTrainingRequest(request);
   if (request.ensemble > 1) return trainMembers(request, services);
-  requireSameKind(request);
+  checkAlone(request);
   return trainOne(request, services);
 }
 

@@ -80,6 +80,10 @@ describe('train --ensemble', () => {
     expect(await refused({ init: at('refused', 'first', 'wts.zip') })).toMatch(/^FILE_NOT_FOUND/);
     expect(await refused({ ensemble: 1, resume: at('run') })).toContain('is an ensemble');
     expect(await refused({ output_dir: at('run'), overwrite: false })).toMatch(/^OUTPUT_EXISTS/);
+    for (const init of [at('run', 'member-1'), at('run', 'member-1', 'wts.zip')]) {
+      const further = { ensemble: 1, output_dir: at('run', 'member-1'), overwrite: true, init };
+      expect(await refused(further)).toMatch(/^CONFIG_INVALID: .* is the network that this run would replace/);
+    }
     const one = { output_dir: at('run', 'member-1'), resume: at('run', 'member-1') };
     expect(await refused(one)).toContain('begun with one network');
     // Nothing was written, and nothing taken away.

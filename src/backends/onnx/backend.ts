@@ -121,9 +121,9 @@ async function channelBlockFor(
   const { blocks, tiles } = layoutOf(program, constant);
   if (!blocks) return undefined;
   const key = `${engine} ${tiles}`;
-  const ask = () => remembered(layouts, key, () => host.call('channelBlock', [tiles]));
-  // The engine that was asked may have ended meanwhile: then this one is.
-  return ask().catch(ask);
+  const ask = () => host.call('channelBlock', [tiles]);
+  // The engine that was asked may have ended meanwhile: then this one is, whoever else asks again.
+  return remembered(layouts, key, ask).catch(ask);
 }
 
 /** The engine that was opened. */

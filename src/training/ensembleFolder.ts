@@ -99,6 +99,14 @@ export async function whereToGoOn(
   return null;
 }
 
+/**
+ * Makes a folder that holds networks of an ensemble known as that of one network, which could not go on ({@link checkAlone}) where it was
+ * stopped before its first checkpoint.
+ */
+export async function markAlone(folder: string): Promise<void> {
+  if (existsSync(path.join(folder, memberFolder(1)))) await new CheckpointFolder(folder).make();
+}
+
 /** Files that an earlier run left in the folder of an ensemble and that would pass for this one's, below it. */
 export async function leftByEarlier(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);

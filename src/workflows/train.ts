@@ -35,6 +35,7 @@ import {
   checkAlone,
   checkMembers,
   leftByEarlier,
+  markAlone,
   type NetworkBefore,
   whereToGoOn,
 } from '../training/ensembleFolder.js';
@@ -67,6 +68,7 @@ function trainOne(request: TrainingRequest, services: Services, begin?: () => Pr
       await make();
       // Whoever opens the folder would open the networks that it lists.
       await removeEarlier([ENSEMBLE_FILE], request, services);
+      await markAlone(request.output_dir);
     };
     return trainToFolder(request, makeFolder, { ...services, signal });
   });

@@ -1,5 +1,6 @@
 /** `train --ensemble`, `infer` with it and `calibrate`: what is written, gone on with, checked and refused. */
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -89,6 +90,20 @@ describe('train --ensemble', () => {
     // Nothing was written, and nothing taken away.
     await expect(openMembersOf(at('refused'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
     expect(await openMembersOf(at('run'))).toHaveLength(2);
+  });
+
+  it('begins one network where an ensemble was so that it can go on, whatever stops it', async () => {
+    await mkdir(at('replaced', 'member-1'), { recursive: true });
+    const request = tinyRequest(at('scan-3.npz'), at('replaced'), { ...small, overwrite: true });
+    const killing = () => {
+      if (existsSync(at('replaced', 'config.json'))) throw new Error('killed');
+    };
+    const logger = { info: killing, warn: killing };
+    await expect(trainWorkflow(request, { logger })).rejects.toThrow('killed');
+    expect(existsSync(at('replaced', 'wts.zip'))).toBe(false);
+    const stopped = { signal: AbortSignal.abort() };
+    const goesOn = trainWorkflow({ ...request, resume: at('replaced') }, stopped);
+    await expect(goesOn).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
   it('draws seeds that no restart of a member has', () => {

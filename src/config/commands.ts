@@ -81,7 +81,7 @@ import { expandWords, type TrainingRequest, trainingConfigSchema, trainingReques
 
 export { simulationDefinition } from './simulationDefinition.js';
 
-import { withoutIdleOfSolve } from './solverIdle.js';
+import { withoutIdle } from './solverIdle.js';
 
 export { solverDefinition } from './solverDefinition.js';
 
@@ -176,7 +176,7 @@ export const solveDefinition: ConfigDefinition<SolveConfig> = {
   ignores: ignored(ofTraining.filter(({ name }) => !(name in deviceFields))),
   elsewhere: translateElsewhere,
   flagsElsewhere: FLAGS_ELSEWHERE,
-  expand: withoutIdleOfSolve,
+  expand: withoutIdle,
 };
 
 /** `reconstruct`: everything is found out that nobody says. */

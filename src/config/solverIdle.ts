@@ -116,67 +116,84 @@ export function idleOptions(options: SolverOptions): (readonly [key: keyof Solve
   });
 }
 
-/**
- * Refuses such options, or says of which the run takes no notice. Not asked are runs that go on with the options of an earlier one, and
- * programs that give every option, as forms and hosts do.
- * @throws PtychoError CONFIG_INVALID
- */
-export function withoutIdle({ given, notes, warnings }: Collection): void {
+/** Option and reason. */
+type Idle = readonly [key: string, why: string];
+
+/** What `solve` has besides the options of a solver, as far as it is asked here. */
+export interface OfSolve {
+  readonly share: unknown;
+  readonly test_data_files: readonly unknown[];
+  readonly tile: unknown;
+  readonly from_tiles: readonly unknown[];
+  readonly tile_margin_px: unknown;
+  readonly align_scans: unknown;
+}
+
+const NONE_OF_SOLVE: OfSolve = {
+  ...{ share: null, test_data_files: [], align_scans: true },
+  ...{ tile: null, from_tiles: [], tile_margin_px: null },
+};
+
+/** The same of a configuration of the command `solve`, which has a few options more. */
+export function idleOptionsOfSolve(config: SolverOptions & OfSolve): Idle[] {
+  const { share, test_data_files, tile, from_tiles, tile_margin_px, align_scans } = config;
+  const several = share !== null || test_data_files.length > 0;
+  const found: Idle[] = [...idleOptions(config)].filter(
+    // Of several scans one may have fewer modes than another, to which it then adds.
+    ([key]) => key !== 'probe_mode_share' || !several || config.probe_modes === 1,
+  );
+  if (tile_margin_px !== null && tile === null && from_tiles.length === 0) {
+    found.push(['tile_margin_px', 'it is about tile and from_tiles, of which none is given']);
+  }
+  if (align_scans !== true && !several)
+    found.push(['align_scans', 'it is about several scans (share), and there is one']);
+  return found;
+}
+
+/** What of the given does nothing; nothing where it is not asked: of runs that go on with the options of an earlier one, and of programs that give every option, as forms and hosts do. */
+function idleIn({ given, warnings }: Collection): Idle[] {
+  const valuesOf = (names: readonly string[]) =>
+    names.flatMap((name) => {
+      const entry = given.get(name);
+      return entry ? [[name, entry.value] as const] : [];
+    });
   const names = Object.keys(solverOptionsSchema.shape);
-  if ((given.get('resume')?.value ?? null) !== null) return;
-  const found = names.flatMap((name) => {
-    const entry = given.get(name);
-    return entry ? [[name, entry] as const] : [];
-  });
-  if (found.length === names.length) return;
-  const parsed = solverOptionsSchema.safeParse(Object.fromEntries(found.map(([name, { value }]) => [name, value])));
+  const found = valuesOf(names);
+  if ((given.get('resume')?.value ?? null) !== null || found.length === names.length) return [];
+  const parsed = solverOptionsSchema.safeParse(Object.fromEntries(found));
   // What is wrong of a value is said by the check of all values.
-  if (!parsed.success) return;
+  if (!parsed.success) return [];
   const options = parsed.data as unknown as SolverOptions;
   const late = lateTrials(options);
   if (late !== undefined) warnings.push(late);
-  for (const [key, why] of idleOptions(options)) {
-    const entry = given.get(key);
-    if (!entry) continue;
-    if (entry.source !== 'flag') {
-      const nothing = `${key} does nothing here: ${why}.`;
-      if (entry.origin === IN_MEMORY) warnings.push(nothing);
-      else notes.push(`${entry.origin}: ${nothing}`);
-      continue;
-    }
-    throw new PtychoError('CONFIG_INVALID', `${key} would do nothing: ${why}; leave it out, or change the other.`, {
-      field: key,
-      key,
-      found: entry.value,
-    });
+  const ofSolve = Object.fromEntries(valuesOf(Object.keys(NONE_OF_SOLVE))) as unknown as OfSolve;
+  return idleOptionsOfSolve({ ...options, ...NONE_OF_SOLVE, ...ofSolve }).filter(([key]) => given.has(key));
+}
+
+/** In a sentence on the command line. */
+export const idleRefusal = ([key, why]: Idle, found: unknown): PtychoError =>
+  new PtychoError('CONFIG_INVALID', `${key} would do nothing: ${why}; leave it out, or change the other.`, {
+    field: key,
+    key,
+    found,
+  });
+
+/**
+ * Refuses such options of a solver or of `solve`, or says of which the run takes no notice.
+ * @throws PtychoError CONFIG_INVALID
+ */
+export function withoutIdle(collection: Collection): void {
+  const { given, notes, warnings } = collection;
+  for (const [key, why] of idleIn(collection)) {
+    const { value, source, origin } = given.get(key)!;
+    if (source === 'flag') throw idleRefusal([key, why], value);
+    const nothing = `${key} does nothing here: ${why}.`;
+    if (origin === IN_MEMORY) warnings.push(nothing);
+    else notes.push(`${origin}: ${nothing}`);
   }
 }
 
-/**
- * {@link withoutIdle} of the command `solve`, which has a few options more.
- * @throws PtychoError CONFIG_INVALID
- */
-export function withoutIdleOfSolve(collection: Collection): void {
-  withoutIdle(collection);
-  const { given } = collection;
-  const chosen = (name: string, none: unknown) => {
-    const entry = given.get(name);
-    return entry?.source === 'flag' && entry.value !== null && entry.value !== none;
-  };
-  const some = (name: string) => ((given.get(name)?.value as readonly unknown[] | undefined)?.length ?? 0) > 0;
-  const several = (given.get('share')?.value ?? null) !== null || some('test_data_files');
-  const tiles = (given.get('tile')?.value ?? null) !== null || some('from_tiles');
-  const idle =
-    (chosen('tile_margin_px', null) &&
-      !tiles &&
-      (['tile_margin_px', 'it is about tile and from_tiles, of which none is given'] as const)) ||
-    (chosen('align_scans', true) &&
-      !several &&
-      (['align_scans', 'it is about several scans (share), and there is one'] as const));
-  if (!idle) return;
-  const [key, why] = idle;
-  throw new PtychoError('CONFIG_INVALID', `${key} would do nothing: ${why}; leave it out, or change the other.`, {
-    field: key,
-    key,
-  });
+/** Notes them: jobs of a plan share what was given, of which some may do nothing in one of them. */
+export function noteIdle(collection: Collection): void {
+  for (const [key, why] of idleIn(collection)) collection.notes.push(`${key} does nothing in this job: ${why}.`);
 }

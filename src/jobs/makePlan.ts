@@ -10,6 +10,8 @@ import path from 'node:path';
 import { allFields, type ConfigDefinition } from '../config/definition.js';
 import { parseFlagValue } from '../config/flags.js';
 import { resolveConfig } from '../config/resolve.js';
+import type { SolveConfig } from '../config/schemas/solve.js';
+import { idleOptionsOfSolve, idleRefusal } from '../config/solverIdle.js';
 import { messageOf, PtychoError } from '../core/errors.js';
 import type { FieldInfo } from '../core/field.js';
 import { silentLogger } from '../core/log.js';
@@ -86,6 +88,7 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
   if (verb === 'infer' && after.length === 0) await warnOfModels(base, combinations, services);
   const taken = new Set(earlier.map(({ id }) => id));
   const jobs: PlannedJob[] = [];
+  const idle = new IdleFlags();
   for (const { scans: those, combinations: own } of sets) {
     const [scan, ...others] = those;
     const inputs = [...(await Promise.all(those.map((each) => fingerprintOf(each)))), ...(await otherInputs(definition, base))]; // biome-ignore format: one line
@@ -99,6 +102,7 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
         const output_dir = path.resolve(root, id);
         // What is wrong with values is found now, not when the job begins.
         const { config } = resolveConfig(definition, { flags: { ...values, output_dir } });
+        if (verb === 'solve') idle.note(config as SolveConfig, { ...given, ...swept });
         const named = namedScans(config, scan);
         if (named.length > 1) requireShare(config as SharedScans, named);
         if (size === null) {
@@ -116,7 +120,31 @@ export async function makeJobs(request: PlanRequest, services: Services = {}): P
       }
     }
   }
+  idle.refuse(provenanceOf(given, Object.assign({}, ...combinations)));
   return jobs;
+}
+
+/** Options that do nothing in some job, and those that do something in one. */
+class IdleFlags {
+  readonly #idle = new Map<string, string>();
+  readonly #acting = new Set<string>();
+
+  note(config: SolveConfig, given: object): void {
+    const found = new Map(idleOptionsOfSolve(config));
+    for (const name of Object.keys(given)) {
+      const why = found.get(name);
+      if (why === undefined) this.#acting.add(name);
+      else this.#idle.set(name, why);
+    }
+  }
+
+  /** @throws PtychoError CONFIG_INVALID for what was typed and does nothing in any job; what stands in a file is noted by each */
+  refuse(given: Readonly<Record<string, ProvenanceEntry>>): void {
+    for (const [name, why] of this.#idle) {
+      const { source, value } = given[name];
+      if (source === 'flag' && !this.#acting.has(name)) throw idleRefusal([name, why], value);
+    }
+  }
 }
 
 /** Scans of one job, and the combinations that there is a job for. */

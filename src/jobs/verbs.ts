@@ -10,6 +10,7 @@ import {
 import type { ConfigDefinition } from '../config/definition.js';
 import type { JOB_VERBS, PLANNED_VERBS } from '../config/schemas/jobs.js';
 import type { StudyJobConfig } from '../config/schemas/study.js';
+import { noteIdle } from '../config/solverIdle.js';
 import type { Services } from '../core/services.js';
 import { SHARD_FILE } from '../reconstruction/shards/shardFile.js';
 import { STATE_FILE as SOLVER_STATE } from '../solvers/files/state.js';
@@ -40,7 +41,8 @@ export const SCAN_FIELD: Readonly<Record<JobVerb, 'train_data_file' | 'test_data
 
 export const VERB_TRAITS: Readonly<Record<PlannedVerb, JobVerbTraits>> = {
   solve: {
-    definition: solveDefinition,
+    // What does nothing in any job is refused when they are planned.
+    definition: { ...solveDefinition, expand: noteIdle },
     states: [SOLVER_STATE],
     result: 'reconstruction.npz',
   },

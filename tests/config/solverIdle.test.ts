@@ -55,6 +55,7 @@ describe('options of a solver that would do nothing', () => {
     { position_start: 5, position_step: 0.5 },
     { slices: 2, slice_distance_m: 1e-6, slice_regularisation: 0.1 },
     { tile: '1/4', tile_margin_px: 5 },
+    { test_data_files: ['other.npz'], share: 'object', align_scans: false, probe_mode_share: 0.2 },
     { probe_start: 1000, object_start: 1000 },
     // At their defaults nobody expects anything.
     { momentum: 0, algorithm: 'dm', opr_start: 3, relaxation: null },

@@ -56,6 +56,18 @@ describe('a plan', () => {
     expect(() => findJob(jobs, '9', file)).toThrow(/plan\.jsonl has no job 9; give a number from 1 to 8/);
   });
 
+  it('takes an option that does something in one of its jobs, and refuses one that does in none', async () => {
+    const planned = (name: string, sweep: string[], given: object) =>
+      planJobs({ verb: 'solve', output_root: at(name), sweep }, { scans: [at('scan.npz')], given: { ...given } });
+    const { jobs } = await planned('idle', ['algorithm=rpie,lsqml'], { momentum: flag(0.5) });
+    expect(jobs.map(({ config }) => config.momentum)).toEqual([0.5, 0.5]);
+    const wrong = planned('none', ['algorithm=dm,lsqml'], { momentum: flag(0.5) });
+    await expect(wrong).rejects.toThrow(/^momentum would do nothing: /);
+    // A file may hold what other runs need.
+    const fromFile = { momentum: { value: 0.5, source: 'file' as const, origin: 'run.yaml' } };
+    expect((await planned('file', ['algorithm=dm,lsqml'], fromFile)).jobs).toHaveLength(2);
+  });
+
   it.each([
     [{ sweep: ['probe_mode=1'] }, /did you mean probe_modes\?/],
     [{ sweep: ['probe_modes=two'] }, /--probe_modes must be a positive whole number or null, got "two"/],

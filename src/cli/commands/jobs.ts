@@ -69,7 +69,8 @@ function commandOfVerb(verb: string): Command {
 
 /** Scans, and the values of the verb, from the words that the plan itself does not know. */
 async function splitWords(words: readonly string[], { verb, output_root }: JobsPlanConfig): Promise<Split> {
-  const definition = COMMAND_DEFINITIONS[verb];
+  const { VERB_TRAITS } = await import('../../jobs/verbs.js');
+  const { definition } = VERB_TRAITS[verb];
   const fields = flagFields(definition);
   const command = commandOfVerb(verb);
   try {

@@ -739,11 +739,11 @@ export interface SolverOptions {
   readonly probe_regularisation: number | null;
   /** rpie, epie, pie: share of the last step that is carried over. Default: 0. */
   readonly momentum: number;
-  /** rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7, or 0 where momentum is given. */
+  /** rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7 (near fields: 0.95), or 0 where momentum is given. */
   readonly acceleration: number | null;
   /** What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts). Default: "gaussian". */
   readonly noise_model: 'gaussian' | 'poisson';
-  /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
+  /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75 (near fields: 0.9). */
   readonly relaxation: number | null;
   /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then, but for flux, which lbfgs goes on with; null: none, or all epochs with algorithm ml. Unit: epochs. */
   readonly ml_start: number | null;
@@ -903,11 +903,11 @@ export interface SolveConfig {
   readonly probe_regularisation: number | null;
   /** rpie, epie, pie: share of the last step that is carried over. Default: 0. */
   readonly momentum: number;
-  /** rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7, or 0 where momentum is given. */
+  /** rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7 (near fields: 0.95), or 0 where momentum is given. */
   readonly acceleration: number | null;
   /** What detector fields are fitted to: the measured amplitudes, or the likelihood of the counts under Poisson statistics (for few counts). Default: "gaussian". */
   readonly noise_model: 'gaussian' | 'poisson';
-  /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75. */
+  /** dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75 (near fields: 0.9). */
   readonly relaxation: number | null;
   /** First epoch of a finish by maximum likelihood, all patterns at once, with positions and beams as they are by then, but for flux, which lbfgs goes on with; null: none, or all epochs with algorithm ml. Unit: epochs. */
   readonly ml_start: number | null;

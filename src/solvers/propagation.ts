@@ -2,9 +2,9 @@
 import type { SolverOptions } from '../config/schemas/solver.js';
 import { PtychoError } from '../core/errors.js';
 import type { ComplexImage } from '../core/tensor.js';
-import { freeSpaceOf, wavelengthOf } from '../data/opening/wavelength.js';
+import { freeSpaceOf, nanometres, wavelengthOf } from '../data/opening/wavelength.js';
 import type { ScanGeometry } from '../data/scanFile.js';
-import { transferFunction } from '../physics/propagation.js';
+import { nearFieldReach_m, transferFunction } from '../physics/propagation.js';
 
 /** Empty space that light goes through: what it makes of each frequency, (N, N) with frequency 0 in the corner. */
 export type Transfer = ComplexImage<Float64Array>;
@@ -21,7 +21,7 @@ export interface Propagation {
 
 /**
  * The empty space of a scan that is solved with these options; undefined where there is none.
- * @throws PtychoError DATASET_UNITS where the distance of slices, the wavelength or the object pixel is unknown
+ * @throws PtychoError DATASET_UNITS where the distance of slices, the wavelength or the object pixel is unknown, or slices lie too far apart
  */
 export function propagationOf(
   { source, N, geometry = {} }: { readonly source: string; readonly N: number; readonly geometry?: ScanGeometry },
@@ -36,6 +36,8 @@ export function propagationOf(
 /** From each slice to the next, as it is given or as the file says. */
 const sliceDistance_m = (geometry: ScanGeometry, given: number | null): number | undefined =>
   given ?? geometry.sliceDistance_m;
+
+const short = (value: number): string => Number(value.toPrecision(3)).toString();
 
 function slicesOf(
   source: string,
@@ -56,6 +58,16 @@ function slicesOf(
       'DATASET_UNITS',
       `${source}: light that goes through ${slices} slices needs ${missing.join(', ')}; give ${missing.length === 1 ? 'it' : 'them'}.`,
       { path: source, missing },
+    );
+  }
+  // Light of the finest waves goes λ/(2·pixel) aside by unit of length, and what leaves at one side comes in at the other: up to
+  // N·pixel²/λ (half a patch) it is where it belongs; beyond twice that it has crossed the whole patch.
+  const most_m = 2 * nearFieldReach_m(N, { pixel_m, wavelength_m });
+  if (distance_m > most_m) {
+    throw new PtychoError(
+      'DATASET_UNITS',
+      `${source}: slices ${short(distance_m)} m apart are too far from each other for patches of ${N} pixels of ${nanometres(pixel_m)}, whose finest waves cross the whole patch in ${short(most_m)} m (2·N·pixel²/λ); look at the unit of slice_distance_m, or at energy and object pixel.`,
+      { path: source, found: distance_m, expected: most_m },
     );
   }
   const transfer = transferFunction(N, { wavelength_m, distance_m, pixel_m });

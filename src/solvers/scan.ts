@@ -272,20 +272,38 @@ export function requireOverlap(source: string, scan: Places, radius_px: number):
 }
 
 /**
- * A mode has as many unknowns as a pattern has pixels: more modes than patterns are determined by nothing.
+ * More modes or slices than patterns can determine. A mode of the probe has as many unknowns as a pattern has pixels; n patterns differ in
+ * n − 1 ways at most; a slice has an unknown (complex) for every pixel of the object.
  * @throws PtychoError CONFIG_INVALID
  */
-export function requireFewModes(
-  { source, count }: ScanToSolve,
-  options: { readonly probe_modes: number | null },
+export function requireDetermined(
+  scan: Pick<ScanToSolve, 'source' | 'count' | 'N' | 'xcoords' | 'ycoords' | 'together'>,
+  options: Pick<SolverOptions, 'probe_modes' | 'opr_modes' | 'slices'>,
 ): void {
-  const { probe_modes } = options;
-  if (probe_modes === null || probe_modes <= count) return;
-  throw new PtychoError(
-    'CONFIG_INVALID',
-    `probe_modes is ${probe_modes}, but ${source} has ${counted(count, 'pattern')}, which cannot determine more modes than that; a few modes are usual.`,
-    { key: 'probe_modes', found: probe_modes, expected: count },
-  );
+  const { source, count, N } = scan;
+  const { probe_modes, opr_modes, slices } = options;
+  const refused = (key: string, found: number, most: number, why: string, usual: string) =>
+    new PtychoError('CONFIG_INVALID', `${key} is ${found}, but ${source} has ${counted(count, 'pattern')}, which ${why}; ${usual}.`, { key, found, expected: most }); // biome-ignore format: one call
+  if (probe_modes !== null && probe_modes > count) {
+    throw refused('probe_modes', probe_modes, count, 'cannot determine more modes than that', 'a few modes are usual');
+  }
+  if (opr_modes > 0 && opr_modes >= count) {
+    throw refused('opr_modes', opr_modes, count - 1, `differ in ${count - 1} ways at most`, '1 to 3 are usual');
+  }
+  if (slices === 1) return;
+  const pixels = objectPixels(scan);
+  const most = Math.max(1, Math.floor((count * N * N) / pixels));
+  if (slices <= most) return;
+  throw refused('slices', slices, most, `have ${count * N * N} pixels together: fewer than so many slices of ${pixels} pixels each, so that nothing determines them (${most} at most)`, '2 to 4 are usual'); // biome-ignore format: one call
+}
+
+/** Pixels of the object that patterns reach; of several scans that share it, those of the largest. */
+function objectPixels({ N, together, ...scan }: Pick<ScanToSolve, 'N' | 'xcoords' | 'ycoords' | 'together'>): number {
+  const areas = (together?.scans ?? [scan]).map(({ xcoords, ycoords }) => {
+    const { xMin, xMax, yMin, yMax } = scanBounds(xcoords, ycoords);
+    return Math.round((xMax - xMin + N) * (yMax - yMin + N));
+  });
+  return together?.share === 'probe' ? areas.reduce((sum, area) => sum + area, 0) : Math.max(...areas);
 }
 
 /** @throws PtychoError DATASET_UNITS */

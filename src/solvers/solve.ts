@@ -25,7 +25,7 @@ import {
   correctsPositions,
   type LoadedScan,
   loadScan,
-  requireFewModes,
+  requireDetermined,
   requireOverlap,
   requireProbe,
   type ScansTogether,
@@ -57,9 +57,10 @@ export async function* solve(
   for (const [s, { source, probeGuess }] of (together?.scans ?? [scan]).entries()) {
     requireProbe(source, services.start?.together?.probes[s] ?? services.start?.probe ?? probeGuess, N);
   }
-  requireFewModes(scan, options);
+  requireDetermined(scan, options);
   requireCombination(options, { start: services.start, near: scan.geometry?.nearField !== undefined });
   if (together) requireTogether(together, options, services);
+  const propagation = propagationOf(scan, options);
   const shifts = together && (await placesOfScans(together, options, services));
   const raw = together && shifts ? placed(scan, together, shifts) : scan;
   const most = streamedBatch(raw, options);
@@ -74,7 +75,7 @@ export async function* solve(
   const loaded = {
     ...read,
     ...(read.together && { together: { ...read.together, shifts_yx_px: shifts } }),
-    scan: { ...read.scan, propagation: propagationOf(raw, options) },
+    scan: { ...read.scan, propagation },
   };
   try {
     throwIfCancelled(services.signal, 'Solving');

@@ -353,6 +353,27 @@ describe('failures', () => {
     });
   });
 
+  it.each([
+    ['opr_modes', { opr_modes: 30 }, /^opr_modes is 30, but scan.npz has 30 patterns, which differ in 29 ways at most/],
+    ['slices', { slices: 1000, slice_distance_m: 1e-6 }, /^slices is 1000, .* nothing determines them \(8 at most\)/],
+  ] as const)('more %s than patterns determine', async (key, options, message) => {
+    await expect(last(options)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(message),
+      fields: expect.objectContaining({ key }),
+    });
+  });
+
+  it('slices so far apart that their light leaves the patches', async () => {
+    // 2·16·(10 nm)²/0.155 nm.
+    await expect(last({ slices: 2, slice_distance_m: 2.1e-5 })).rejects.toMatchObject({
+      code: 'DATASET_UNITS',
+      message: expect.stringMatching(
+        /^scan.npz: slices 0.000021 m apart are too far .* in 0.0000206 m \(2·N·pixel²\/λ\)/,
+      ),
+    });
+  });
+
   it('a start with a value that is none', async () => {
     const object = { re: new Float32Array(400).fill(1), im: new Float32Array(400), shape: [20, 20] };
     object.im[3] = Number.NaN;

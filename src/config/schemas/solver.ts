@@ -51,7 +51,7 @@ export const ALGORITHM_TITLES: Readonly<Record<SolverAlgorithm, string>> = {
 
 /** Other words for algorithms, in lower case. */
 const ALGORITHM_NAMES: Readonly<Record<string, { readonly value: SolverAlgorithm; readonly note: string }>> = {
-  raar: { value: 'dm', note: 'raar is dm with relaxation (0.75): the same map.' },
+  raar: { value: 'dm', note: 'raar is dm with relaxation: the same map.' },
   lsq_ml: { value: 'lsqml', note: 'lsq_ml is lsqml.' },
   lbfgs: { value: 'ml', note: 'lbfgs is ml with ml_method lbfgs, its default.' },
 };
@@ -95,7 +95,7 @@ export const stepFields = {
   momentum: field(belowOne, 0, 'rpie, epie, pie: share of the last step that is carried over.'),
   acceleration: maybe(
     belowOne,
-    'rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7, or 0 where momentum is given.',
+    'rpie, epie, pie, lsqml: between epochs, carry object and probe on by up to this share of what the last one changed (Nesterov), from the fifth epoch on; 0: not at all; null: 0.7 (near fields: 0.95), or 0 where momentum is given.',
   ),
   noise_model: field(
     oneOf('gaussian', 'poisson'),
@@ -104,7 +104,7 @@ export const stepFields = {
   ),
   relaxation: maybe(
     unitInterval,
-    'dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75.',
+    'dm: β of the relaxed map (RAAR); 1 is the difference map of 2009, which wanders with noise; null: 0.75 (near fields: 0.9).',
   ),
   ml_start: maybe(
     positiveInteger,

@@ -99,6 +99,13 @@ export function resolveGeometry(
   const ofFile = file.geometry.objectPixel_m;
   const declared = ofFile && { x: ofFile.x / scale.x, y: ofFile.y / scale.y };
   if (isNearField(file.geometry, options)) return nearFieldGeometry(file.path, given, declared, options, N);
+  if (options.source_distance_m) {
+    throw invalidOption(
+      'source_distance_m',
+      `source_distance_m is about near fields in a cone beam, but ${file.path} is opened as a far-field scan; give propagation_distance_m too (or near_field, where the file has the distance of its detector), or leave it out.`,
+      options.source_distance_m,
+    );
+  }
   const computed = objectPixel(given, N);
   const overridden = [
     options.energy_eV,

@@ -67,6 +67,11 @@ describe('near fields', () => {
     const far = await openDataset(file, { near_field: false });
     expect(far.geometry.nearField).toBeUndefined();
     await far.close();
+    // The distance of a source is that of a cone beam, which far fields have no use for.
+    await expect(openDataset(file, { near_field: false, source_distance_m: 0.01 })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/^source_distance_m is about near fields in a cone beam, but .* far-field scan/),
+    });
   });
 
   it('in a cone beam: pixels and distance are those of the parallel beam', async () => {

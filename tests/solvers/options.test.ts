@@ -449,6 +449,12 @@ describe('maximum likelihood from a probe that is far off', () => {
     },
   );
 
+  it('keeps no step that went astray where object and probe change no more', async () => {
+    const { history, rFactor } = await run({ epochs: 4, object_stop: 2, probe_stop: 2 });
+    expect(history[4].rFactor).toBe(history[2].rFactor);
+    expect(rFactor).toBeCloseTo(history[2].rFactor, 5);
+  });
+
   it('ends with no step that went astray, and goes on as if it had not ended', async () => {
     const whole = await run({ epochs: 6 });
     expect(whole.history[3].rFactor).toBe(whole.history[2].rFactor);

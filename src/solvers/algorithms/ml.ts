@@ -89,13 +89,19 @@ export class MaximumLikelihood implements Algorithm {
 
   async epoch(epoch: number, schedule: EpochSchedule): Promise<PassSums> {
     let { sums, deviance: likely } = await this.#measureGradient(schedule);
-    if (!schedule.object && !schedule.probe) return sums;
     const changing = (schedule.object ? 1 : 0) + (schedule.probe ? 2 : 0);
     const [, before, step, deviance] = this.#numbers;
     const own = this.#likely || this.#prior !== undefined;
     const last = own ? deviance : this.#sums[0];
     const misfitNow = () => (this.#likely ? likely : this.#withPrior(sums.square));
     const rose = step === STEP.undone || (step === STEP.taken && !(misfitNow() <= last));
+    if (changing === 0) {
+      // Nothing changes any more, or not in this epoch: what the last step spoiled would stay.
+      if (!rose || step !== STEP.taken) return sums;
+      this.#numbers[2] = STEP.undone;
+      this.#goTo(this.#place);
+      return (await this.#measureGradient(schedule)).sums;
+    }
     if (changing !== before) {
       if (rose && step === STEP.taken) {
         this.#goTo(this.#place);

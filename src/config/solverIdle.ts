@@ -150,7 +150,10 @@ export function idleOptionsOfSolve(config: SolverOptions & OfSolve): Idle[] {
   return found;
 }
 
-/** What of the given does nothing; nothing where it is not asked: of runs that go on with the options of an earlier one, and of programs that give every option, as forms and hosts do. */
+/**
+ * What of the given does nothing. Not asked are runs that go on with the options of an earlier one, and what gives every option, as forms,
+ * hosts and the `config.json` of a run do: of these only what was typed besides.
+ */
 function idleIn({ given, warnings }: Collection): Idle[] {
   const valuesOf = (names: readonly string[]) =>
     names.flatMap((name) => {
@@ -159,15 +162,18 @@ function idleIn({ given, warnings }: Collection): Idle[] {
     });
   const names = Object.keys(solverOptionsSchema.shape);
   const found = valuesOf(names);
-  if ((given.get('resume')?.value ?? null) !== null || found.length === names.length) return [];
+  const isTyped = (name: string) => given.get(name)?.source === 'flag';
+  const whole = found.length === names.length;
+  if ((given.get('resume')?.value ?? null) !== null || (whole && names.every(isTyped))) return [];
   const parsed = solverOptionsSchema.safeParse(Object.fromEntries(found));
   // What is wrong of a value is said by the check of all values.
   if (!parsed.success) return [];
   const options = parsed.data as unknown as SolverOptions;
   const late = lateTrials(options);
-  if (late !== undefined) warnings.push(late);
+  if (late !== undefined && !whole) warnings.push(late);
   const ofSolve = Object.fromEntries(valuesOf(Object.keys(NONE_OF_SOLVE))) as unknown as OfSolve;
-  return idleOptionsOfSolve({ ...options, ...NONE_OF_SOLVE, ...ofSolve }).filter(([key]) => given.has(key));
+  const idle = idleOptionsOfSolve({ ...options, ...NONE_OF_SOLVE, ...ofSolve });
+  return idle.filter(([key]) => (whole ? isTyped(key) : given.has(key)));
 }
 
 /** In a sentence on the command line. */

@@ -20,7 +20,7 @@ export function requireFiniteFields(fields: NamedFields, when: string): void {
   if (what === undefined) return;
   throw new PtychoError(
     'SOLVER_FAILED',
-    `${when}: ${what} has values that are not finite; take smaller steps (object_step, probe_step), or look at patterns and probe for values that are far too large.`,
+    `${when}: values of ${what} are not finite; take smaller steps (object_step, probe_step), or look at patterns and probe for values that are far too large.`,
     { what },
   );
 }
@@ -31,7 +31,7 @@ export function requireFiniteStart(fields: NamedFields): void {
   if (what === undefined) return;
   throw new PtychoError(
     'DATASET_VALUE',
-    `Solving cannot begin: ${what} to begin with has values that are not finite; look at the probe of the scan, at its positions and at the image to start from (init).`,
+    `Solving cannot begin: values of ${what} to begin with are not finite; look at the probe of the scan, at its positions and at the image to start from (init).`,
     { what },
   );
 }

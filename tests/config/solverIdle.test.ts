@@ -76,7 +76,16 @@ describe('options of a solver that would do nothing', () => {
     completeConfig(solverDefinition, { ...solverOptionsSchema.parse({}), fly_duty: 0.5 }, logger);
     // So do runs that go on, whose options are those of the state.
     withFlags({ resume: 'solved', fly_duty: 0.5 });
+    completeConfig(solverDefinition, solverOptionsSchema.parse({ affine: true, epochs: 7 }), logger);
     expect(warned).toHaveLength(1);
+  });
+
+  it('are refused beside a file of every option, too, as a run writes it', () => {
+    const values = { test_data_file: 'scan.npz', ...solverOptionsSchema.parse({ relaxation: 0.5 }) };
+    const file = { origin: 'config.json', values };
+    expect(resolveConfig(solveDefinition, { file }).notes).toEqual([]);
+    const typed = { file, flags: { fly_duty: 0.5 } };
+    expect(() => resolveConfig(solveDefinition, typed)).toThrow(/^fly_duty would do nothing: /);
   });
 
   it('a search that comes too late is said', () => {

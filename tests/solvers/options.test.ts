@@ -347,9 +347,7 @@ describe('failures', () => {
     const given = { algorithm, ...options, batch_size: 30, epochs: 1, rescale_probe: false };
     await expect(runSolver(scan(), given, { threads: 1 })).rejects.toMatchObject({
       code: 'SOLVER_FAILED',
-      message: expect.stringMatching(
-        new RegExp(`${algorithm} diverged in epoch 1: the \\w+ has values that are not finite`),
-      ),
+      message: expect.stringMatching(new RegExp(`${algorithm} diverged in epoch 1: values of the \\w+ are not finite`)),
     });
   });
 
@@ -380,7 +378,7 @@ describe('failures', () => {
     const frame = { originYxPx: [20, 20] as const, height: 20, width: 20 };
     await expect(last({ epochs: 1 }, { start: { object: { image: object, frame } } })).rejects.toMatchObject({
       code: 'DATASET_VALUE',
-      message: expect.stringMatching(/^Solving cannot begin: the object to begin with/),
+      message: expect.stringMatching(/^Solving cannot begin: values of the object to begin with are not finite/),
     });
   });
 

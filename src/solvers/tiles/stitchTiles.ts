@@ -81,7 +81,7 @@ export function stitchTiles(tiles: readonly SolvedTile[]): StitchedTiles {
     const parts = { image: [image.re, image.im], probe: [probe.re, probe.im], positions: [positions.xs, positions.ys] };
     const wrong = Object.entries(parts).find(([, arrays]) => notFiniteAt(...arrays) >= 0)?.[0];
     if (wrong === undefined) continue;
-    throw new PtychoError('DATASET_VALUE', `The ${wrong} of tile ${k + 1} of ${tiles.length} has values that are not finite, and so would the image of all; solve this tile again.`, { tile: k, wrong }); // biome-ignore format: one sentence
+    throw new PtychoError('DATASET_VALUE', `Values of the ${wrong} of tile ${k + 1} of ${tiles.length} are not finite, and those of the image of all would not be either; solve this tile again.`, { tile: k, wrong }); // biome-ignore format: one sentence
   }
   const frame = tiles.map((tile) => tile.frame).reduce(unionFrames);
   const N = first.probe.shape[first.probe.shape.length - 1];

@@ -21,7 +21,7 @@ const subPaths = Object.keys(manifest.exports)
 /** None of these may be loaded before it is needed. */
 const HEAVY = ['onnxruntime-node', 'h5wasm', 'tiff', 'vega-view', 'vega-parser', '@resvg/resvg-js', /^@tensorflow\//];
 /** What `import 'ptychopinn'` may load; raised only on purpose. */
-const MOST = { modules: 540, packages: 22 };
+const MOST = { modules: 560, packages: 22 };
 /** MB on the disk of Linux x64: the whole tree, and after scripts/slim-install.mjs. */
 // The page and the library for pages, HDF5 among it, are 13 MB.
 const MOST_MB = { tree: 450, slim: 200 };

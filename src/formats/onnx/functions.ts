@@ -22,9 +22,10 @@ const times = (g: Emitter, x: string, value: number) => g.op('Mul', [x, g.float(
 
 /**
  * 1/(1 + e⁻ˣ). ONNX Runtime's own is 0 below −18 on the processor, where a head that has come there would have no gradient to come back by.
+ * No quotient of 1: ONNX Runtime fuses 1/a · 1/b with what uses 1/a besides, and then refuses the model.
  */
 export function sigmoid(g: Emitter, x: string): string {
-  return g.op('Div', [g.float(1), plus(g, g.op('Exp', [g.op('Neg', [x])]), 1)]);
+  return g.op('Reciprocal', [plus(g, g.op('Exp', [g.op('Neg', [x])]), 1)]);
 }
 
 /** Of 2·artanh z = 2z·(1 + z²/3 + z⁴/5 + …): for z² ≤ 1/9 what is left out is 1.4e-8 of the sum. */

@@ -13,6 +13,7 @@ import { toLegacyParams } from '../config/legacy/params.js';
 import { type ExecutionConfig, trainingConfigSchema } from '../config/schema.js';
 import { PtychoError, requireObject } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { notFiniteAt } from '../core/numbers.js';
 import { type ComplexTensor, formatShape, type Tensor } from '../core/tensor.js';
 import { createdBy } from '../core/version.js';
 import { makeOutputFolder } from '../formats/outputFiles.js';
@@ -288,7 +289,7 @@ function describe(given: unknown): string {
 
 /** @throws PtychoError DATASET_VALUE */
 function requireFinite({ data }: Tensor, what: string): void {
-  const at = data.findIndex((value) => !Number.isFinite(value));
+  const at = notFiniteAt(data);
   if (at < 0) return;
   throw new PtychoError(
     'DATASET_VALUE',

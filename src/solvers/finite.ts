@@ -8,7 +8,8 @@ import { notFiniteAt } from '../core/numbers.js';
 /** Arrays of one length each, by what they are called in a sentence. */
 export type NamedFields = Readonly<Record<string, readonly ArrayLike<number>[]>>;
 
-const brokenOf = (fields: NamedFields): string | undefined =>
+/** The first of them with a value that is not finite; undefined where all are. */
+export const brokenOf = (fields: NamedFields): string | undefined =>
   Object.keys(fields).find((name) => notFiniteAt(...fields[name]) >= 0);
 
 /**

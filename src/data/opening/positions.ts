@@ -1,7 +1,7 @@
 /** Scan positions of a file: checked, one for each pattern, and turned into object pixels. */
 
 import { PtychoError } from '../../core/errors.js';
-import { integers, valuesAt } from '../../core/numbers.js';
+import { integers, notFiniteAt, valuesAt } from '../../core/numbers.js';
 import { type NpyOrigin, nameOf, npyError, placeOf } from '../../formats/npyHeader.js';
 import type { Finding } from '../findings/finding.js';
 import type { ScanFile, StoredPositions } from '../scanFile.js';
@@ -32,7 +32,7 @@ export interface AlignOptions {
  * @throws PtychoError DATASET_VALUE naming the first that is NaN or infinite.
  */
 export function checkFinite(values: Float64Array, origin: NpyOrigin, axis = '', places?: ArrayLike<number>): void {
-  const found = values.findIndex((value) => !Number.isFinite(value));
+  const found = notFiniteAt(values);
   if (found < 0) return;
   const at = places?.[found] ?? found;
   throw npyError(

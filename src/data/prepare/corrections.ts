@@ -7,6 +7,7 @@
  */
 
 import { invalidOption, PtychoError } from '../../core/errors.js';
+import { notFiniteAt } from '../../core/numbers.js';
 import { formatShape } from '../../core/tensor.js';
 import { expectReal } from '../../formats/npy.js';
 import { npyError } from '../../formats/npyHeader.js';
@@ -86,7 +87,7 @@ async function meanFrame(spec: string, key: 'dark' | 'flat', { height, width }: 
   const count = data.length / size;
   const mean = new Float64Array(size);
   for (let i = 0; i < data.length; i++) mean[i % size] += data[i];
-  const bad = mean.findIndex((v) => !Number.isFinite(v));
+  const bad = notFiniteAt(mean);
   if (bad >= 0) {
     throw npyError(
       'DATASET_VALUE',

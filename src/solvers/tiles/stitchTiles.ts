@@ -13,11 +13,12 @@
  * const { image, frame, probe, apart } = stitchTiles(tiles); // apart: how far tiles differ where they overlap
  */
 import { PtychoError } from '../../core/errors.js';
-import { integers, notFiniteAt, rowsAt } from '../../core/numbers.js';
+import { integers, rowsAt } from '../../core/numbers.js';
 import type { ComplexImage, ComplexTensor, Tensor } from '../../core/tensor.js';
 import { shiftByKernel } from '../../physics/shiftByKernel.js';
 import { type Frame, intersectFrames, unionFrames } from '../../reconstruction/frame.js';
 import { solveAngles } from '../../reconstruction/patches/patchPhases.js';
+import { brokenOf } from '../finite.js';
 import { coverageOf, lightSums } from '../probe.js';
 import { type Gauge, NO_GAUGE, solveGauges, type TilePair } from './gauges.js';
 
@@ -79,7 +80,7 @@ export function stitchTiles(tiles: readonly SolvedTile[]): StitchedTiles {
   }
   for (const [k, { image, probe, positions }] of tiles.entries()) {
     const parts = { image: [image.re, image.im], probe: [probe.re, probe.im], positions: [positions.xs, positions.ys] };
-    const wrong = Object.entries(parts).find(([, arrays]) => notFiniteAt(...arrays) >= 0)?.[0];
+    const wrong = brokenOf(parts);
     if (wrong === undefined) continue;
     throw new PtychoError('DATASET_VALUE', `Values of the ${wrong} of tile ${k + 1} of ${tiles.length} are not finite, and those of the image of all would not be either; solve this tile again.`, { tile: k, wrong }); // biome-ignore format: one sentence
   }
